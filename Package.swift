@@ -1,0 +1,95 @@
+// swift-tools-version: 6.1
+
+import PackageDescription
+
+let package = Package(
+  name: "SoftPrompt",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Compute", targets: ["Compute", "CPUBackend", "OpenCLBackend"]),
+    .library(
+      name: "SoftPrompt",
+      targets: ["Autodiff", "Tokenizers", "LanguageModels", "PromptTuning", "Training", "Evaluation"]),
+    .executable(name: "softprompt", targets: ["softprompt"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "3.10.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "5.0.0"),
+  ],
+  targets: [
+    // MARK: - Devices
+
+    .target(name: "Compute"),
+    .target(name: "CPUTiles"),
+    .target(name: "CPUBackend", dependencies: ["Compute", "CPUTiles"]),
+    .target(name: "COpenCL"),
+    .target(name: "Kernels", path: "Kernels"),
+    .target(
+      name: "OpenCLBackend",
+      dependencies: [
+        "Compute", "COpenCL", "Kernels",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+
+    // MARK: - Models and methods
+
+    .target(name: "Autodiff", dependencies: ["Compute"]),
+    .target(
+      name: "Tokenizers",
+      dependencies: [.product(name: "Collections", package: "swift-collections")]),
+    .target(name: "LanguageModels", dependencies: ["Compute", "Autodiff"]),
+    .target(name: "PromptTuning", dependencies: ["Compute", "Autodiff", "Tokenizers", "LanguageModels"]),
+
+    // MARK: - Training, evaluation, conformance
+
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(
+      name: "Training",
+      dependencies: [
+        "Compute", "Autodiff", "Tokenizers", "LanguageModels", "PromptTuning", "CZlib",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
+      ]),
+    .target(
+      name: "Evaluation",
+      dependencies: ["Compute", "Autodiff", "Tokenizers", "LanguageModels", "PromptTuning"]),
+    .target(name: "Conformance", dependencies: ["Compute", "LanguageModels"]),
+
+    // MARK: - The command line
+
+    .executableTarget(
+      name: "softprompt",
+      dependencies: [
+        "Compute", "CPUBackend", "OpenCLBackend", "Tokenizers", "LanguageModels", "PromptTuning", "Training",
+        "Evaluation", "Conformance",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
+      ]),
+
+    // MARK: - Tests
+
+    .target(
+      name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend"], path: "Tests/TestSupport"),
+    .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
+    .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
+    .testTarget(
+      name: "TokenizersTests", dependencies: ["Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "LanguageModelsTests", dependencies: ["LanguageModels", "Tokenizers", "TestSupport"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(name: "PromptTuningTests", dependencies: ["PromptTuning", "TestSupport"]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "TestSupport"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "CommandTests", dependencies: ["softprompt"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
