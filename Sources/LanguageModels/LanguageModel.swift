@@ -64,7 +64,8 @@ protocol ModelFamily: LanguageModel {
   static var modelType: String { get }
 
   /// Builds the model; `source` hands out each tensor by name and shape.
-  init(_ configuration: ConfigurationFile, on backend: any ComputeBackend, _ options: ModelOptions, _ source: TensorSource)
+  init(
+    _ configuration: ConfigurationFile, on backend: any ComputeBackend, _ options: ModelOptions, _ source: TensorSource)
     throws
 }
 

@@ -44,7 +44,9 @@ public struct Checkpoint {
     }) {
       throw CheckpointError.unsupported(
         path: directory.appendingPathComponent(file).path,
-        reason: "PyTorch files are not read; convert it in Python: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)")
+        reason:
+          "PyTorch files are not read; convert it in Python: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)"
+      )
     } else {
       throw CheckpointError.unreadable(path: single.path, reason: "no such file")
     }

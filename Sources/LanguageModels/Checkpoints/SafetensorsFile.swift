@@ -95,7 +95,9 @@ public struct SafetensorsFile {
     self.metadata = metadata
     self.entries = entries
     var end = 0
-    for entry in entries.values.sorted(by: { ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound) }) {
+    for entry in entries.values.sorted(by: {
+      ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound)
+    }) {
       guard entry.bytes.lowerBound >= end else { throw broken("tensor '\(entry.name)' overlaps another one") }
       guard entry.bytes.lowerBound == end else { throw broken("a hole before tensor '\(entry.name)'") }
       end = entry.bytes.upperBound
@@ -127,7 +129,8 @@ public struct SafetensorsFile {
     }
     guard size == offsets[1] - offsets[0] else {
       throw broken(
-        "tensor '\(name)' of shape \(dimensions) and dtype \(typeName) needs \(size) bytes, has \(offsets[1] - offsets[0])")
+        "tensor '\(name)' of shape \(dimensions) and dtype \(typeName) needs \(size) bytes, has \(offsets[1] - offsets[0])"
+      )
     }
     return Entry(name: name, type: type, shape: Shape(dimensions), bytes: offsets[0]..<offsets[1])
   }
@@ -135,7 +138,8 @@ public struct SafetensorsFile {
   /// The bytes of a tensor, little-endian and not necessarily aligned.
   public func withBytes<Result>(of entry: Entry, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try contents.withUnsafeBytes { all in
-      try body(UnsafeRawBufferPointer(rebasing: all[dataStart + entry.bytes.lowerBound..<dataStart + entry.bytes.upperBound]))
+      try body(
+        UnsafeRawBufferPointer(rebasing: all[dataStart + entry.bytes.lowerBound..<dataStart + entry.bytes.upperBound]))
     }
   }
 
