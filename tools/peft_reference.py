@@ -8,10 +8,13 @@ Requires: torch transformers peft tokenizers safetensors
 import gzip
 import json
 import os
+import warnings
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
 
 import torch
 from peft import PeftModel, PromptTuningConfig, TaskType, get_peft_model
@@ -107,16 +110,25 @@ def prompt_weight(model):
 
 
 def save_adapter(model, directory, base_name=None):
-    """PEFT's two files, without the path of the machine that wrote them and without the model card."""
+    """PEFT's two files, with `base_name` in place of a path of this machine, and without the model card."""
     directory = Path(directory)
-    model.peft_config["default"].base_model_name_or_path = base_name
     model.save_pretrained(directory)
     (directory / "README.md").unlink(missing_ok=True)
+    path = directory / "adapter_config.json"
+    config = json.loads(path.read_text())
+    config["base_model_name_or_path"] = base_name
+    path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def batch_loss(model, pairs, pad):
-    """The mean negative log-likelihood over all target tokens of the batch, as a scalar tensor."""
-    return model(**collate(pairs, pad)).loss
+    """The mean negative log-likelihood over all target tokens of the batch, as a scalar tensor.
+
+    The same number as the model's own `loss`, which is rounded to float32 in a float64 model.
+    """
+    batch = collate(pairs, pad)
+    labels = batch.pop("labels")[:, 1:]
+    logits = model(**batch).logits[:, -labels.shape[1] - 1 : -1]
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
 
 
 @torch.no_grad()
