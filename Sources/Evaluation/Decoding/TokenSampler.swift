@@ -28,7 +28,8 @@ struct TokenSampler {
   /// What is left of the distribution after temperature, top-k and top-p, in this order; the weights do not add up to 1.
   ///
   /// Of equal scores the lower token goes first.
-  static func distribution(_ scores: ArraySlice<Float>, _ options: SamplingOptions) -> [(token: Int32, weight: Double)] {
+  static func distribution(_ scores: ArraySlice<Float>, _ options: SamplingOptions) -> [(token: Int32, weight: Double)]
+  {
     let largest = Double(scores.max() ?? 0)
     var candidates = scores.enumerated().map { place, score in
       (token: Int32(place), weight: exp((Double(score) - largest) / options.temperature))
