@@ -1,4 +1,6 @@
-/// What can be wrong with a request to decode or to evaluate. Every description is one line.
+/// What can be wrong with a request to decode or to evaluate.
+///
+/// Every description is one line.
 public enum EvaluationError: Error, Sendable, CustomStringConvertible {
   /// An option outside its range, in words.
   case refused(String)

@@ -20,7 +20,9 @@ public struct Evaluator {
     self.options = options
   }
 
-  /// Evaluates examples. All of them are put into tokens, and so checked, before anything is computed.
+  /// Evaluates examples.
+  ///
+  /// All of them are put into tokens, and so checked, before anything is computed.
   ///
   /// - Parameters:
   ///   - progress: is told how much of the work is done, from 0 to 1.

@@ -1,4 +1,6 @@
-/// What an evaluation can compute. The raw values are the names of `--metrics`.
+/// What an evaluation can compute.
+///
+/// The raw values are the names of `--metrics`.
 public enum EvaluationMetric: String, Sendable, Hashable, Codable, CaseIterable {
   /// The mean negative log-likelihood over all target tokens, end tokens included, in nats.
   case loss

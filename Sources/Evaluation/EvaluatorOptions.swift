@@ -1,4 +1,6 @@
-/// How examples are evaluated. None of it changes a result beyond the order of floating-point sums.
+/// How examples are evaluated.
+///
+/// None of it changes a result beyond the order of floating-point sums.
 public struct EvaluatorOptions: Sendable, Hashable {
   /// Examples whose losses are computed at a time, at most.
   public var batchSize: Int

@@ -34,7 +34,9 @@ public struct DecodingOptions: Sendable, Hashable, Codable {
   public var strategy: DecodingStrategy
   /// Texts that are continued at a time, at most.
   public var batchSize: Int
-  /// Bytes of keys and values that are kept at a time. One text is always admitted.
+  /// Bytes of keys and values that are kept at a time.
+  ///
+  /// One text is always admitted.
   public var cacheBytes: Int
 
   public init(

@@ -23,7 +23,9 @@ public struct TextDecoder {
     self.options = options
   }
 
-  /// Continues contexts. All of them are checked before the first one is computed.
+  /// Continues contexts.
+  ///
+  /// All of them are checked before the first one is computed.
   ///
   /// - Parameters:
   ///   - contexts: token ids, at least one each, without the prompt.

@@ -1,7 +1,9 @@
 import Compute
 import Foundation
 
-/// Draws tokens from scores. The numbers depend on the seed and the input's place alone, not on its batch.
+/// Draws tokens from scores.
+///
+/// The numbers depend on the seed and the input's place alone, not on its batch.
 struct TokenSampler {
   private let options: SamplingOptions
   private var generator: Philox
