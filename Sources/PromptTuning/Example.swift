@@ -30,7 +30,9 @@ public struct Example: Sendable, Hashable, Codable {
 /// An example as token ids, ready for a batch.
 public struct EncodedExample: Sendable, Hashable {
   public var source: ExampleSource
-  /// What the model reads before the target: demonstrations and input. Never empty.
+  /// What the model reads before the target: demonstrations and input.
+  ///
+  /// Never empty.
   public var context: [Int32]
   /// What is scored: the target and the end token.
   public var target: [Int32]

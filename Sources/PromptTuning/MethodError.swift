@@ -1,6 +1,8 @@
 import Compute
 
-/// What can be wrong with a method, an example or an adapter. Every description is one line that names the culprit.
+/// What can be wrong with a method, an example or an adapter.
+///
+/// Every description is one line that names the culprit.
 public enum MethodError: Error, Sendable, CustomStringConvertible {
   /// A combination of axes, or a value on one of them, that makes no sense.
   case refused(String)
