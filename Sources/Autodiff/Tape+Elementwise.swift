@@ -27,7 +27,7 @@ extension Tape {
     }
   }
 
-  /// `factor x`
+  /// Computes `factor x`.
   public func scale(_ x: Variable, by factor: Float) throws -> Variable {
     let backend = backend
     return try record("scale", try backend.scale(x.value, by: factor), inputs: [x]) { cotangent, _ in
@@ -43,7 +43,7 @@ extension Tape {
     }
   }
 
-  /// `activation(gate) up`
+  /// Computes `activation(gate) up`.
   public func gated(_ kind: Activation, gate: Variable, up: Variable) throws -> Variable {
     let (backend, gateValue, upValue) = (backend, gate.value, up.value)
     let output = try backend.gated(kind, gate: gateValue, up: upValue)

@@ -27,7 +27,9 @@ public final class Tape {
   public let backend: any ComputeBackend
   /// A tape that does not record computes values only, as in evaluation and decoding.
   public let isRecording: Bool
-  /// Look at every value and every gradient, and throw `AutodiffError.nonFinite` at the first bad one. Slow.
+  /// Look at every value and every gradient, and throw `AutodiffError.nonFinite` at the first bad one.
+  ///
+  /// Slow.
   public let checksFiniteness: Bool
 
   private struct Node {
@@ -113,7 +115,9 @@ public final class Tape {
     return variables
   }
 
-  /// The gradients of `sum(output cotangent)` with respect to every trainable leaf. Empties the tape.
+  /// The gradients of `sum(output cotangent)` with respect to every trainable leaf.
+  ///
+  /// Empties the tape.
   ///
   /// - Parameter cotangent: the shape of the output.
   /// - Throws: `AutodiffError.nothingToDifferentiate` if nothing trainable is reached.

@@ -23,7 +23,7 @@ public protocol CrossEntropyKernels: AnyObject {
 public struct CrossEntropyResult {
   /// `[T]`; 0 in ignored rows.
   public let losses: Tensor
-  /// `[T]`
+  /// Shape `[T]`.
   public let logSumExp: Tensor
 }
 

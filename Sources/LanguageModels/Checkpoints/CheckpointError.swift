@@ -1,7 +1,9 @@
 import Compute
 import Foundation
 
-/// What can be wrong with a model's files. Every description is one line that names the file and the culprit.
+/// What can be wrong with a model's files.
+///
+/// Every description is one line that names the file and the culprit.
 public enum CheckpointError: Error, Sendable, CustomStringConvertible {
   /// A file or folder that is not there or cannot be read.
   case unreadable(path: String, reason: String)

@@ -6,7 +6,9 @@ import Foundation
 final class GPT2: ModelFamily {
   static let modelType = "gpt2"
 
-  /// One transformer block. Matrices are stored `[inputs, outputs]`.
+  /// One transformer block.
+  ///
+  /// Matrices are stored `[inputs, outputs]`.
   private struct Block {
     let attentionNorm: (weight: Parameter, bias: Parameter)
     let queryKeyValue: (weight: Parameter, bias: Parameter)
