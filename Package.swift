@@ -56,8 +56,6 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Compute", "Autodiff", "Tokenizers", "LanguageModels", "PromptTuning", "CZlib",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
       ]),
     .target(
