@@ -14,7 +14,7 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+warnings.filterwarnings("ignore", message=".*(is_gradient_checkpointing|Position ids are not supported).*")
 
 import torch
 from peft import PeftModel, PromptTuningConfig, TaskType, get_peft_model
