@@ -26,7 +26,12 @@ let package = Package(
     .target(name: "CPUTiles"),
     .target(name: "CPUBackend", dependencies: ["Compute", "CPUTiles"]),
     .target(name: "COpenCL"),
-    .target(name: "Kernels", path: "Kernels"),
+    .target(
+      name: "Kernels", path: "Kernels",
+      resources: [
+        "attention_plain", "columns", "elementwise", "functions", "lanes", "matmul_plain", "normalization", "operands",
+        "optimizers", "reductions", "rows", "softmax", "visibility",
+      ].map { .embedInCode("\($0).cl") }),
     .target(
       name: "OpenCLBackend",
       dependencies: [
@@ -74,6 +79,7 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend"], path: "Tests/TestSupport"),
+    .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
