@@ -90,7 +90,7 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "PromptTuningTests", dependencies: ["PromptTuning", "TestSupport"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "TestSupport"], resources: [.copy("Fixtures")]),
+      name: "TrainingTests", dependencies: ["Training", "Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CommandTests", dependencies: ["softprompt"]),
