@@ -15,7 +15,7 @@ public struct TextCodec: Sendable {
   ///   ids that the model has no embedding for.
   public init(tokenizer: any Tokenizer, facts: ModelFacts, generationEndTokens: [Int32] = []) throws {
     self.tokenizer = tokenizer
-    guard let endToken = tokenizer.endToken ?? facts.endTokens.first else {
+    guard let endToken = tokenizer.specialTokens.end?.id ?? facts.endTokens.first else {
       throw MethodError.tokenizer("neither the tokenizer nor config.json names an end token (eos_token)")
     }
     guard Int(endToken) < facts.vocabularySize else {
