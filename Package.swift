@@ -17,7 +17,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "3.10.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
-    .package(url: "https://github.com/jpsim/Yams", from: "5.0.0"),
+    .package(url: "https://github.com/jpsim/Yams", "5.0.0"..<"7.0.0"),
   ],
   targets: [
     // MARK: - Devices
@@ -26,7 +26,12 @@ let package = Package(
     .target(name: "CPUTiles"),
     .target(name: "CPUBackend", dependencies: ["Compute", "CPUTiles"]),
     .target(name: "COpenCL"),
-    .target(name: "Kernels", path: "Kernels"),
+    .target(
+      name: "Kernels", path: "Kernels",
+      resources: [
+        "attention_plain", "columns", "elementwise", "functions", "lanes", "matmul_plain", "normalization", "operands",
+        "optimizers", "reductions", "rows", "softmax", "visibility",
+      ].map { .embedInCode("\($0).cl") }),
     .target(
       name: "OpenCLBackend",
       dependencies: [
@@ -51,8 +56,6 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Compute", "Autodiff", "Tokenizers", "LanguageModels", "PromptTuning", "CZlib",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
       ]),
     .target(
@@ -76,6 +79,7 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend"], path: "Tests/TestSupport"),
+    .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
