@@ -55,45 +55,57 @@ extension CaseTable {
   }
 
   private static let epilogues: [ConformanceCase] =
-    MatmulOperation.Epilogue.allCases.flatMap { epilogue in
-      let attributes: [String: AttributeValue] = ["activation": .string(epilogue.rawValue), "frozen": true]
-      return [
-        product(
-          "bias,activation=\(epilogue.rawValue),frozen", m: 19, n: 51, k: 23, bias: true, attributes, quick: true),
-        product(
-          "bias,C,activation=\(epilogue.rawValue)", m: 6, n: 18, k: 40, transposeB: true, bias: true, addend: true,
-          ["activation": .string(epilogue.rawValue), "alpha": 0.5, "beta": -1.5], quick: true),
-      ]
-    } + [
-      product("alpha=-0.25", m: 9, n: 33, k: 20, ["alpha": -0.25], quick: true),
-      product("C,alpha=2,beta=0.5", m: 9, n: 33, k: 20, addend: true, ["alpha": 2, "beta": 0.5], quick: true),
-      product("C,in-place", m: 33, n: 17, k: 50, addend: true, ["inPlace": true], quick: true),
-      product("C,in-place", m: 64, n: 48, k: 16, transposeA: true, addend: true, ["inPlace": true], quick: true),
-      product("C,in-place", m: 7, n: 5, k: 0, addend: true, ["inPlace": true], quick: true),
-      product("bias", m: 1, n: 1000, k: 64, transposeB: true, bias: true, quick: true),
+    MatmulOperation.Epilogue.allCases.flatMap { activated($0.rawValue) } + addends
+
+  private static func activated(_ activation: String) -> [ConformanceCase] {
+    [
+      product(
+        "bias,activation=\(activation),frozen", m: 19, n: 51, k: 23, bias: true,
+        ["activation": .string(activation), "frozen": true], quick: true),
+      product(
+        "bias,C,activation=\(activation)", m: 6, n: 18, k: 40, transposeB: true, bias: true, addend: true,
+        ["activation": .string(activation), "alpha": 0.5, "beta": -1.5], quick: true),
     ]
+  }
+
+  private static let addends: [ConformanceCase] = [
+    product("alpha=-0.25", m: 9, n: 33, k: 20, ["alpha": -0.25], quick: true),
+    product("C,alpha=2,beta=0.5", m: 9, n: 33, k: 20, addend: true, ["alpha": 2, "beta": 0.5], quick: true),
+    product("C,in-place", m: 33, n: 17, k: 50, addend: true, ["inPlace": true], quick: true),
+    product("C,in-place", m: 64, n: 48, k: 16, transposeA: true, addend: true, ["inPlace": true], quick: true),
+    product("C,in-place", m: 7, n: 5, k: 0, addend: true, ["inPlace": true], quick: true),
+    product("bias", m: 1, n: 1000, k: 64, transposeB: true, bias: true, quick: true),
+  ]
 
   /// Weights in 16 bits, frozen or not, and operands rounded to bfloat16.
-  private static let storage: [ConformanceCase] = [DType.bf16, .f16].flatMap { dtype in
-    [(1, 65, 33), (5, 48, 64), (16, 17, 129), (33, 100, 47), (70, 130, 65)].flatMap { m, n, k in
-      [false, true].flatMap { transposeB in
-        [false, true].map { frozen in
-          product(
-            "\(dtype.rawValue)\(frozen ? ",frozen" : "")", m: m, n: n, k: k, transposeB: transposeB, dtype: dtype,
-            ["frozen": .bool(frozen)], quick: m < 20)
+  private static var storage: [ConformanceCase] {
+    var cases: [ConformanceCase] = []
+    for dtype in [DType.bf16, .f16] {
+      for (m, n, k) in [(1, 65, 33), (5, 48, 64), (16, 17, 129), (33, 100, 47), (70, 130, 65)] {
+        for transposeB in [false, true] {
+          for frozen in [false, true] {
+            let label = "\(dtype.rawValue)\(frozen ? ",frozen" : "")"
+            cases.append(
+              product(
+                label, m: m, n: n, k: k, transposeB: transposeB, dtype: dtype, ["frozen": .bool(frozen)],
+                quick: m < 20))
+          }
         }
       }
     }
+    for (m, n, k) in [(1, 65, 33), (17, 50, 129), (65, 96, 64)] {
+      for dtype in [DType.f32, .bf16] {
+        for frozen in [false, true] {
+          let label = "rounded,\(dtype.rawValue)\(frozen ? ",frozen" : "")"
+          cases.append(
+            product(
+              label, m: m, n: n, k: k, transposeB: frozen, dtype: dtype,
+              ["roundsOperands": true, "frozen": .bool(frozen)], quick: m < 20))
+        }
+      }
+    }
+    return cases
   }
-    + [(1, 65, 33), (17, 50, 129), (65, 96, 64)].flatMap { m, n, k in
-      [DType.f32, .bf16].flatMap { dtype in
-        [false, true].map { frozen in
-          product(
-            "rounded,\(dtype.rawValue)\(frozen ? ",frozen" : "")", m: m, n: n, k: k, transposeB: frozen, dtype: dtype,
-            ["roundsOperands": true, "frozen": .bool(frozen)], quick: m < 20)
-        }
-      }
-    }
 
   private static let extremes: [ConformanceCase] = [
     product("", m: 5, n: 7, k: 0, quick: true),

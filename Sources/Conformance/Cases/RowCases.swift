@@ -2,7 +2,7 @@ import Compute
 
 extension CaseTable {
   /// Gathering, scattering, joining and cutting rows and columns; the largest of each row.
-  static let rows: [ConformanceCase] = gathering + scattering + joining + argmax
+  static let rows: [ConformanceCase] = gathering + scattering + joining + cutting + argmax
 
   private static let quickSizes: Set<Int> = [1, 17, 33, 65, 257]
 
@@ -70,16 +70,17 @@ extension CaseTable {
     ConformanceCase("concatColumns", "rows=2,n=0-4", [0: .init([2, 0]), 1: .init([2, 4])], quick: true),
     ConformanceCase("concatColumns", "rows=129,n=128-257", [0: .init([129, 128]), 1: .init([129, 257])]),
   ]
-    + [(0, 9), (3, 4), (2, 8), (5, 5), (8, 9)].flatMap { start, end in
-      [
-        ConformanceCase(
-          "sliceRows", "R=9,n=17,start=\(start),end=\(end)", [0: .init([9, 17])],
-          ["start": .number(Double(start)), "end": .number(Double(end))], quick: true),
-        ConformanceCase(
-          "sliceColumns", "R=33,n=9,start=\(start),end=\(end)", [0: .init([33, 9])],
-          ["start": .number(Double(start)), "end": .number(Double(end))], quick: true),
-      ]
-    }
+
+  private static let cutting: [ConformanceCase] = [(0, 9), (3, 4), (2, 8), (5, 5), (8, 9)].flatMap { cut($0, $1) }
+
+  private static func cut(_ start: Int, _ end: Int) -> [ConformanceCase] {
+    let attributes: [String: AttributeValue] = ["start": .number(Double(start)), "end": .number(Double(end))]
+    let label = "start=\(start),end=\(end)"
+    return [
+      ConformanceCase("sliceRows", "R=9,n=17,\(label)", [0: .init([9, 17])], attributes, quick: true),
+      ConformanceCase("sliceColumns", "R=33,n=9,\(label)", [0: .init([33, 9])], attributes, quick: true),
+    ]
+  }
 
   private static let argmax: [ConformanceCase] =
     boundarySizes.flatMap { n in
