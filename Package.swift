@@ -29,7 +29,8 @@ let package = Package(
     .target(
       name: "Kernels", path: "Kernels",
       resources: [
-        "attention_plain", "columns", "elementwise", "functions", "lanes", "matmul_plain", "normalization", "operands",
+        "attention_cpu", "attention_plain", "columns", "elementwise", "functions", "lanes", "matmul_cpu", "matmul_pack", "matmul_plain",
+        "normalization", "operands",
         "optimizers", "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
     .target(
@@ -80,7 +81,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend", "Tokenizers", "LanguageModels"],
       path: "Tests/TestSupport"),
-    .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "Compute", "Kernels"]),
+    .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "COpenCL", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
@@ -91,7 +92,7 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "PromptTuningTests", dependencies: ["PromptTuning", "TestSupport"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "TestSupport"], resources: [.copy("Fixtures")]),
+      name: "TrainingTests", dependencies: ["Training", "Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CommandTests", dependencies: ["softprompt"]),
