@@ -77,6 +77,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend"], path: "Tests/TestSupport"),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
+    .testTarget(name: "CPUBackendTests", dependencies: ["Compute", "CPUBackend"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
     .testTarget(
