@@ -8,6 +8,7 @@ extension KernelLibrary {
     "functions.cl": PackageResources.functions_cl,
     "lanes.cl": PackageResources.lanes_cl,
     "matmul_cpu.cl": PackageResources.matmul_cpu_cl,
+    "matmul_gpu.cl": PackageResources.matmul_gpu_cl,
     "matmul_pack.cl": PackageResources.matmul_pack_cl,
     "matmul_plain.cl": PackageResources.matmul_plain_cl,
     "normalization.cl": PackageResources.normalization_cl,
