@@ -81,6 +81,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend"], path: "Tests/TestSupport"),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
+    .testTarget(name: "CPUBackendTests", dependencies: ["Compute", "CPUBackend"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
     .testTarget(
