@@ -125,7 +125,7 @@ struct Setup {
       let method = try Method.named(prompted.prompt.length > 0 ? "prompt-tuning" : "fine-tuning")
       return PromptedModelFiles(
         prompted, settings: AdapterSettings(method: method, truncation: [], demonstrations: nil),
-        origin: ModelDirectory.Origin(
+        origin: ModelOrigin(
           name: "gpt2", configuration: directory.configuration, companions: Reference.modelURL))
     }
   }
