@@ -29,7 +29,9 @@ let package = Package(
     .target(
       name: "Kernels", path: "Kernels",
       resources: [
-        "attention_plain", "columns", "elementwise", "functions", "lanes", "matmul_plain", "normalization", "operands",
+        "attention_cpu", "attention_plain", "columns", "elementwise", "functions", "lanes", "matmul_cpu", "matmul_gpu",
+        "matmul_pack", "matmul_plain",
+        "normalization", "operands",
         "optimizers", "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
     .target(
@@ -78,8 +80,9 @@ let package = Package(
     // MARK: - Tests
 
     .target(
-      name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend"], path: "Tests/TestSupport"),
-    .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "Compute", "Kernels"]),
+      name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend", "Tokenizers", "LanguageModels"],
+      path: "Tests/TestSupport"),
+    .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "COpenCL", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
     .testTarget(name: "CPUBackendTests", dependencies: ["Compute", "CPUBackend"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),

@@ -28,6 +28,9 @@ public struct KernelLibrary: Sendable {
     return try expand(name, &included)
   }
 
+  /// A file as it is, its includes not put in; nil if there is none of that name.
+  public func text(_ name: String) -> [UInt8]? { (try? read(name)).map { Array($0.utf8) } }
+
   private func expand(_ name: String, _ included: inout Set<String>) throws -> String {
     guard included.insert(name).inserted else { return "" }
     var lines: [Substring] = []

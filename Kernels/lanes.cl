@@ -6,7 +6,7 @@
 //   BLOCK  elements that a work-group handles in the kernels that know no rows
 //
 // A loop over a row runs over vectors; the lanes behind the row's end are loaded as a neutral value and not stored.
-// Loads may read up to 15 floats behind the end of a row: every buffer has that much slack at its end.
+// Loads may read up to 15 floats behind the end of a row: every buffer has 256 bytes of slack at its end.
 
 #ifndef WIDTH
 #define WIDTH 1

@@ -18,6 +18,20 @@ public struct ModelFacts: Sendable, Hashable, Codable {
   public var maximumPositions: Int?
   /// The end tokens of `config.json`.
   public var endTokens: [Int32]
+
+  public init(
+    modelType: String, embeddingWidth: Int, hiddenWidth: Int, layers: Int, heads: Int, vocabularySize: Int,
+    maximumPositions: Int?, endTokens: [Int32]
+  ) {
+    self.modelType = modelType
+    self.embeddingWidth = embeddingWidth
+    self.hiddenWidth = hiddenWidth
+    self.layers = layers
+    self.heads = heads
+    self.vocabularySize = vocabularySize
+    self.maximumPositions = maximumPositions
+    self.endTokens = endTokens
+  }
 }
 
 /// A transformer that turns token embeddings into hidden states and those into scores of the next token.

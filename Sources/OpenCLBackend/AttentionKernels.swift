@@ -43,6 +43,9 @@ private struct AttentionCall {
     case keys
   }
 
+  /// Wider heads would not fit into the private memory that attention_cpu.cl keeps for a tile.
+  private static let widestHead = 512
+
   let backend: OpenCLBackend
   let tables: LayoutTables
   let attributes: AttentionAttributes
@@ -97,6 +100,12 @@ private struct AttentionCall {
   }
 
   func run(_ kernel: String, heads: Int, tiles: Int, _ arguments: [KernelArgument]) throws {
+    if backend.variant == .cpu, width <= Self.widestHead, valueWidth <= Self.widestHead {
+      let program = ProgramKey(
+        file: "attention_cpu.cl",
+        parameters: ["HEAD_WIDTH": width, "VALUE_WIDTH": valueWidth, "TILE": LayoutTables.tile])
+      return try backend.run(program, kernel, groups: [heads, tiles], local: [1, 1], arguments)
+    }
     try backend.run(
       ProgramKey(file: "attention_plain.cl"), kernel, groups: [heads, LayoutTables.tile, tiles], local: [1, 1, 1],
       arguments)

@@ -13,7 +13,7 @@ final class BufferPool {
   private var free: [Int: [DeviceBuffer]] = [:]
 
   /// Bytes behind the last element that may be read (never written) by a vector load at the end of a row.
-  static let slack = 64
+  static let slack = 256
 
   init(context: cl_context, device: OpenCLDevice, limit: Int) {
     self.context = context

@@ -1,7 +1,9 @@
 import COpenCL
 import Compute
 
-/// An argument of a kernel. A tensor becomes two: its buffer, and the index of its first element as a `ulong`.
+/// An argument of a kernel.
+///
+/// A tensor becomes two: its buffer, and the index of its first element as a `ulong`.
 enum KernelArgument {
   case tensor(Tensor)
   /// A null pointer if there is none.

@@ -1,6 +1,8 @@
 import Compute
 
-/// An attention layout as visibility.cl describes it, on one device. Made once per layout.
+/// An attention layout as visibility.cl describes it, on one device.
+///
+/// Made once per layout.
 final class LayoutTables {
   /// Queries, and keys, of a tile.
   static let tile = 16

@@ -15,9 +15,12 @@ public final class OpenCLBackend: ComputeBackend {
   let pool: BufferPool
   let programs: ProgramStore
   let queue: CommandQueue
+  let packsBothWays: Bool
   var relativeBuckets: [RelativeBuckets: Tensor] = [:]
 
-  /// Opens a device. Kernels are built when they are first used.
+  /// Opens a device.
+  ///
+  /// Kernels are built when they are first used.
   ///
   /// - Throws: `ComputeError.noSuchDevice` if it is gone or cannot be used, `.deviceFailure` if the driver refuses.
   public init(device: OpenCLDevice, options: OpenCLOptions = OpenCLOptions()) throws {
@@ -25,6 +28,7 @@ public final class OpenCLBackend: ComputeBackend {
       throw ComputeError.noSuchDevice("\(device.id) (\(device.name)) is not available or has no compiler")
     }
     openCLDevice = device
+    packsBothWays = options.packsBothWays
     variant = options.variant ?? KernelVariant.suited(to: device)
     let handles = try OpenCLDevices.handles(of: device)
     var status: cl_int = CL_SUCCESS

@@ -23,21 +23,30 @@ public enum KernelVariant: String, Sendable, Hashable, CaseIterable {
 public struct OpenCLOptions: Sendable {
   /// The kernels to use; nil for those that suit the device.
   public var variant: KernelVariant?
-  /// Where built programs are kept: a folder, nil for none. The default follows `SOFTPROMPT_CACHE` (a folder or `off`),
+  /// Where built programs are kept: a folder, nil for none.
+  ///
+  /// The default follows `SOFTPROMPT_CACHE` (a folder or `off`),
   /// else `$XDG_CACHE_HOME/softprompt`, else `~/.cache/softprompt`.
   public var cacheFolder: String?
-  /// A folder to read kernels from instead of the built-in ones. The default follows `SOFTPROMPT_KERNELS`.
+  /// A folder to read kernels from instead of the built-in ones.
+  ///
+  /// The default follows `SOFTPROMPT_KERNELS`.
   public var kernelFolder: String?
   /// Unused memory that the pool keeps, in bytes; beyond it memory goes back to the driver.
   public var poolLimit: Int?
+  /// Keep a frozen weight repacked for both the product and its input gradient, which takes as much memory again.
+  ///
+  /// Otherwise the first use is kept and the other one packs at every call, at a tenth or so of the product's time.
+  public var packsBothWays: Bool
 
   public init(
     variant: KernelVariant? = nil, cacheFolder: String? = ProgramCache.defaultFolder(),
-    kernelFolder: String? = KernelLibrary.folderFromEnvironment(), poolLimit: Int? = nil
+    kernelFolder: String? = KernelLibrary.folderFromEnvironment(), poolLimit: Int? = nil, packsBothWays: Bool = true
   ) {
     self.variant = variant
     self.cacheFolder = cacheFolder
     self.kernelFolder = kernelFolder
     self.poolLimit = poolLimit
+    self.packsBothWays = packsBothWays
   }
 }

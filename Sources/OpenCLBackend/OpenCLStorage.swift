@@ -7,7 +7,9 @@ struct DeviceBuffer {
   let capacity: Int
 }
 
-/// Device memory of one tensor or of several views. It goes back to the pool when the last reference goes.
+/// Device memory of one tensor or of several views.
+///
+/// It goes back to the pool when the last reference goes.
 final class OpenCLStorage: Storage {
   let byteCount: Int
   let buffer: DeviceBuffer

@@ -44,7 +44,9 @@ public struct ProgramCache: Sendable {
     return Data(binary)
   }
 
-  /// Keeps a binary. What goes wrong is of no consequence: the program is built again next time.
+  /// Keeps a binary.
+  ///
+  /// What goes wrong is of no consequence: the program is built again next time.
   func store(_ binary: Data, _ key: String) {
     guard let folder else { return }
     let temporary = "\(folder)/\(key).\(UUID().uuidString).tmp"

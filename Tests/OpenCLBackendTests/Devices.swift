@@ -3,12 +3,16 @@ import Testing
 
 @testable import OpenCLBackend
 
-/// The devices to test on. An environment without OpenCL has none, and tests that need one are disabled.
+/// The devices to test on.
+///
+/// An environment without OpenCL has none, and tests that need one are disabled.
 enum Devices {
   static let all: [OpenCLDevice] = ((try? OpenCLDevices.list()) ?? []).filter(\.isUsable)
   static var present: Bool { !all.isEmpty }
 
-  /// Every device with every variant of the kernels that its limits allow. Made once: building kernels takes time.
+  /// Every device with every variant of the kernels that its limits allow.
+  ///
+  /// Made once: building kernels takes time.
   static let backends: [TestBackend] = all.flatMap { device in
     KernelVariant.allCases.compactMap { variant in
       (try? OpenCLBackend(device: device, options: OpenCLOptions(variant: variant))).map {

@@ -25,10 +25,20 @@ public struct ConfigurationFile {
     return number
   }
 
+  /// Sizes beyond this are refused, so that no product of a few of them overflows.
+  static let largestSize = Int(Int32.max)
+
   /// A whole number of at least `minimum`.
   public func integer(_ key: String, atLeast minimum: Int = 1) throws -> Int {
-    guard let number = try optionalInteger(key) else { throw error(key, "is missing") }
+    guard let number = try optionalInteger(key, atLeast: minimum) else { throw error(key, "is missing") }
+    return number
+  }
+
+  /// A whole number of at least `minimum`, or nil if the key is absent or null.
+  public func optionalInteger(_ key: String, atLeast minimum: Int) throws -> Int? {
+    guard let number = try optionalInteger(key) else { return nil }
     guard number >= minimum else { throw error(key, "is \(number), at least \(minimum) is needed") }
+    guard number <= Self.largestSize else { throw error(key, "is \(number), at most \(Self.largestSize) is possible") }
     return number
   }
 
@@ -58,9 +68,12 @@ public struct ConfigurationFile {
   /// One id, or a list of them; empty if the key is absent or null.
   public func identifiers(_ key: String) throws -> [Int32] {
     guard let value = present(key) else { return [] }
-    if !isBoolean(value), let one = value as? Int, let id = Int32(exactly: one) { return [id] }
-    if let many = value as? [Int] { return many.compactMap { Int32(exactly: $0) } }
-    throw error(key, "is neither a token id nor a list of them")
+    let ids = (value as? [Any] ?? [value]).map { item -> Int32? in
+      guard !isBoolean(item), let number = item as? Int, let id = Int32(exactly: number), id >= 0 else { return nil }
+      return id
+    }
+    guard !ids.contains(nil) else { throw error(key, "is neither a token id nor a list of them") }
+    return ids.compactMap { $0 }
   }
 
   /// The same object with some values replaced, as JSON with sorted keys.

@@ -180,8 +180,7 @@ extension GPT2 {
       width = try file.integer("n_embd")
       layers = try file.integer("n_layer")
       heads = try file.integer("n_head")
-      inner = try file.optionalInteger("n_inner") ?? 4 * width
-      guard inner > 0 else { throw file.error("n_inner", "is \(inner), at least 1 is needed") }
+      inner = try file.optionalInteger("n_inner", atLeast: 1) ?? 4 * width
       guard width % heads == 0 else {
         throw file.error("n_head", "is \(heads), which does not divide the width \(width)")
       }

@@ -58,8 +58,8 @@ public struct Adapter: Sendable, Hashable {
     guard let entry = tensors.entries[StaticPrompt.tensorName] else {
       throw CheckpointError.missingTensor(path: tensors.url.path, name: StaticPrompt.tensorName)
     }
-    let submodules = try file.optionalInteger("num_transformer_submodules") ?? 1
-    let width = try file.optionalInteger("token_dim") ?? entry.shape.columns
+    let submodules = try file.optionalInteger("num_transformer_submodules", atLeast: 1) ?? 1
+    let width = try file.optionalInteger("token_dim", atLeast: 1) ?? entry.shape.columns
     let expected: Shape = [length * submodules, width]
     guard entry.shape == expected else {
       throw CheckpointError.wrongShape(
