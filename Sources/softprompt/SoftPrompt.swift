@@ -15,6 +15,7 @@ struct SoftPrompt: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       DevicesCommand.self, BenchCommand.self,
+      TrainCommand.self, PretrainCommand.self,
       TokenizeCommand.self, InspectCommand.self,
     ])
 }
