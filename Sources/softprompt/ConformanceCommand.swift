@@ -95,7 +95,7 @@ struct ConformanceCommand: ParsableCommand {
     switch attribute.defaultValue {
     case .none: "\(attribute.text) (required)"
     case .some(.null): attribute.text
-    case .some(let value): "\(attribute.text) (default \(value))"
+    case .some(let value): "\(attribute.text) (default \(Output.text(value)))"
     }
   }
 

@@ -14,7 +14,7 @@ struct SoftPrompt: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      DevicesCommand.self, ConformanceCommand.self, BenchCommand.self,
+      DevicesCommand.self, ConformanceCommand.self, BenchCommand.self, TrainCommand.self, PretrainCommand.self,
       TokenizeCommand.self, InspectCommand.self,
     ])
 }
