@@ -4,10 +4,10 @@
         --tokenizer DIR_WITH_GPT2_TOKENIZER --data Examples/e2e/train.jsonl
 
 The model is GPT-2 small with random weights and no dropout, written once to `--folder`. The peer is the usual PEFT
-loop: right-padded batches, AdamW on the prompt, all cores. Prints medians over the rounds of the time of a step (the first
-steps of each round are dropped), real tokens per second (input, target and end tokens, no padding, no prompt), the
-ratio, and peak resident memory; compares the losses of every step. Exit status 1 where they differ by more than the
-tolerance. Without `--softprompt` only the peer runs.
+loop: right-padded batches, AdamW on the prompt, all cores. Prints medians over the rounds of the time of a step (the
+first steps of each round are dropped), real tokens per second (input, target and end tokens, no padding, no prompt),
+the ratio, and peak resident memory; compares the losses of every step. Exit status 1 where they differ by more than
+the tolerance. Without `--softprompt` only the peer runs.
 Requires: torch transformers peft tokenizers safetensors
 """
 
