@@ -129,7 +129,10 @@ def main():
             rounds = {side: [] for side in sides}
             for _ in range(arguments.rounds):
                 for side, (measure, device) in sides.items():
-                    rounds[side].append(measure(arguments, inputs, device))
+                    result = measure(arguments, inputs, device)
+                    if result[0] <= 0:
+                        raise SystemExit(f"{side}: the long run was not slower than the short one; raise --counts")
+                    rounds[side].append(result)
             tokens = size * (arguments.counts[1] - arguments.counts[0])
             peer_rounds = rounds["transformers"]
             for side, results in rounds.items():
