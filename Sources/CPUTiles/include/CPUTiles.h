@@ -1,1 +1,196 @@
-// placeholder
+// The innermost loops of the CPU backend, compiled once for each instruction set.
+//
+// Every variant is a table of the same functions. They work on ranges that the caller has cut out for one thread,
+// allocate nothing and keep no state. Matrices are row-major; a leading dimension (`ld`) counts elements.
+
+#ifndef CPU_TILES_H
+#define CPU_TILES_H
+
+#include <stdint.h>
+
+#pragma clang assume_nonnull begin
+
+/// How the elements of a matrix B lie in memory.
+typedef enum CPUElement { CPU_F32 = 0, CPU_BF16 = 1, CPU_F16 = 2 } CPUElement;
+
+/// Where the elements of A lie: in rows `[m][lda]`, or in columns `[k][lda]`.
+typedef enum CPUOrder { CPU_ROWS = 0, CPU_COLUMNS = 1 } CPUOrder;
+
+/// The non-linearities, in the order of `Activation.allCases`.
+typedef enum CPUActivation { CPU_RELU = 0, CPU_SILU = 1, CPU_GELU = 2, CPU_GELU_TANH = 3 } CPUActivation;
+
+/// What becomes of a sum of products: `c = alpha sum + bias + beta addend`.
+typedef struct CPUEpilogue {
+  float *c;
+  int64_t ldc;
+  float alpha;
+  float beta;
+  /// Of the shape of c; may be c itself.
+  const float *_Nullable addend;
+  int64_t ldAddend;
+  /// One value per column.
+  const float *_Nullable bias;
+} CPUEpilogue;
+
+/// Which keys a block of queries sees, and what is added to their scores.
+typedef struct CPUScores {
+  float scale;
+  /// Position of the first of these keys.
+  int64_t firstKey;
+  /// Position of the query in the first lane; the others follow.
+  int64_t firstQuery;
+  /// Keys behind the query's position are hidden.
+  int32_t causal;
+  /// Keys at `query - window` and before are hidden; negative for no window.
+  int64_t window;
+  /// Added to a score, by `query position - key position`; points at the entry for 0.
+  const float *_Nullable bias;
+} CPUScores;
+
+typedef struct CPUTiles {
+  const char *name;
+  /// Floats in a vector.
+  int32_t lanes;
+  /// Rows of a register tile.
+  int32_t tileRows;
+  /// Columns of a register tile.
+  int32_t tileColumns;
+
+  // Products (Product.h)
+
+  /// An `[m, columns]` strip of a product, `columns <= tileColumns`. B is `[k][ldb]`, readable up to the next multiple
+  /// of `lanes` columns. `element` other than f32 needs A in rows.
+  void (*strip)(
+      CPUOrder order, CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda,
+      const void *b, int64_t ldb, const CPUEpilogue *epilogue);
+  /// `[m, n]` products of rows of A `[m][lda]` with rows of B `[n][ldb]`, read in place.
+  void (*dots)(
+      CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
+      const CPUEpilogue *epilogue);
+  /// As `strip`, with A `[m][lda]` and B `[(k + 1) / 2][ldb]` made of pairs of bf16 values; null where the instruction
+  /// set does not multiply them.
+  void (*_Nullable pairStrip)(
+      int64_t m, int64_t columns, int64_t k, const uint32_t *a, int64_t lda, const uint32_t *b, int64_t ldb,
+      const CPUEpilogue *epilogue);
+
+  // Packing (Packing.h)
+
+  /// Copies `columns` columns of B to `[k][ldo]`, widened to f32 and, if asked, rounded to bf16; columns up to the next
+  /// multiple of `lanes` become 0. B is `[k][ldb]`, or `[columns][ldb]` if transposed.
+  void (*pack)(
+      CPUElement element, int32_t transposed, int32_t rounds, int64_t columns, int64_t k, const void *b, int64_t ldb,
+      float *output, int64_t ldo);
+  /// As `pack`, but rounds to bf16 and writes pairs of neighbours in k, `[(k + 1) / 2][ldo]`.
+  void (*packPairs)(
+      CPUElement element, int32_t transposed, int64_t columns, int64_t k, const void *b, int64_t ldb,
+      uint32_t *output, int64_t ldo);
+  /// Rounds a row of k values to bf16 and writes them as `(k + 1) / 2` pairs.
+  void (*roundPairs)(const float *x, uint32_t *output, int64_t k);
+  /// `output[c][r] = x[r][c]`.
+  void (*transpose)(const float *x, int64_t ldx, int64_t rows, int64_t columns, float *output, int64_t ldo);
+  void (*widen)(CPUElement element, const void *x, float *output, int64_t n);
+  void (*roundToBF16)(const float *x, float *output, int64_t n);
+
+  // Elementwise (Elementwise.h); an output may be an input
+
+  void (*fill)(float *output, float value, int64_t n);
+  void (*add)(const float *a, const float *b, float *output, int64_t n);
+  void (*multiply)(const float *a, const float *b, float *output, int64_t n);
+  void (*scale)(const float *x, float factor, float *output, int64_t n);
+  void (*addScaled)(const float *x, float factor, float *accumulator, int64_t n);
+  void (*activation)(CPUActivation kind, const float *x, float *output, int64_t n);
+  void (*activationBackward)(
+      CPUActivation kind, const float *cotangent, const float *x, float *output, int64_t n);
+  void (*gated)(CPUActivation kind, const float *gate, const float *up, float *output, int64_t n);
+  void (*gatedBackward)(
+      CPUActivation kind, const float *cotangent, const float *gate, const float *up, float *gateGradient,
+      float *upGradient, int64_t n);
+  void (*dropout)(
+      const float *x, float *output, int64_t first, int64_t n, float probability, uint64_t seed, uint64_t stream);
+  /// One head's row: pairs are rotated, the rest is copied.
+  void (*rotate)(
+      const float *x, const float *cosines, const float *sines, int64_t pairs, int64_t width, int32_t interleaved,
+      float *output);
+
+  // Reductions (Reductions.h)
+
+  float (*sum)(const float *x, int64_t n);
+  float (*sumOfSquares)(const float *x, int64_t n);
+  /// The first NaN or infinity, or -1.
+  int64_t (*firstNonFinite)(const float *x, int64_t n);
+  /// The first of the largest; NaN counts as largest.
+  int64_t (*argmax)(const float *x, int64_t n);
+  /// `output[j] = sum over rows of x[r][j]`.
+  void (*columnSums)(const float *x, int64_t ld, int64_t rows, int64_t columns, float *output);
+
+  // Rows (Rows.h)
+
+  void (*softmax)(const float *x, const float *_Nullable mask, float scale, float *output, int64_t n);
+  void (*softmaxBackward)(const float *cotangent, const float *y, float scale, float *output, int64_t n);
+  /// Logarithm of the sum of exponentials; -infinity for a row of those.
+  float (*logSumExp)(const float *x, int64_t n);
+  /// `output = factor exp(x - logSumExp)`.
+  void (*scaledExp)(const float *x, float logSumExp, float factor, float *output, int64_t n);
+  void (*layerNorm)(
+      const float *x, const float *weight, const float *_Nullable bias, float epsilon, float *output, float *mean,
+      float *rstd, int64_t n);
+  void (*layerNormBackward)(
+      const float *cotangent, const float *x, const float *weight, float mean, float rstd, float *output, int64_t n);
+  void (*rmsNorm)(const float *x, const float *weight, float epsilon, float *output, float *rstd, int64_t n);
+  void (*rmsNormBackward)(
+      const float *cotangent, const float *x, const float *weight, float rstd, float *output, int64_t n);
+  /// Sums over rows of `cotangent (x - mean) rstd` and, if asked, of `cotangent`; no mean for root-mean-square.
+  void (*normParameters)(
+      const float *cotangent, const float *x, const float *_Nullable mean, const float *rstd, int64_t ld, int64_t rows,
+      int64_t columns, float *weight, float *_Nullable bias);
+
+  // Attention (Attention.h): scores `[keys][width]`, a query in each lane
+
+  /// Scores become scaled, biased and masked; `maximum[width]` is raised to their largest.
+  void (*attentionScores)(float *s, int64_t keys, int64_t width, const CPUScores *attributes, float *maximum);
+  /// `s = exp(s - maximum)` (0 where everything is hidden), and their sums.
+  void (*attentionExponentials)(float *s, int64_t keys, int64_t width, const float *maximum, float *sum);
+  /// Raw scores become probabilities `exp(score - logSumExp)`, 0 where hidden.
+  void (*attentionProbabilities)(
+      float *s, int64_t keys, int64_t width, const CPUScores *attributes, const float *logSumExp);
+  /// `d = p (d - delta)`; added up by `query position - key position` in `histogram`, if there is one.
+  void (*attentionDifferences)(
+      const float *p, float *d, int64_t keys, int64_t width, const float *delta, int64_t firstKey, int64_t firstQuery,
+      float *_Nullable histogram);
+  /// `sum a b`.
+  float (*dot)(const float *a, const float *b, int64_t n);
+
+  // Optimizers (Optimizers.h)
+
+  /// `stepSize = rate / (1 - b1^t)`, `correction = 1 / sqrt(1 - b2^t)`.
+  void (*adamW)(
+      float *parameter, const float *gradient, float *first, float *second, int64_t n, float beta1, float beta2,
+      float keep, float stepSize, float correction, float epsilon);
+  void (*sgd)(
+      float *parameter, const float *gradient, float *_Nullable velocity, int64_t n, float rate, float momentum,
+      float decay);
+  /// The sum of `gradient^2 + epsilon`.
+  float (*adafactorSum)(const float *gradient, float epsilon, int64_t n);
+  /// `output[j] += sum over rows of gradient^2 + epsilon`.
+  void (*adafactorColumns)(
+      const float *gradient, int64_t ld, int64_t rows, int64_t columns, float epsilon, float *output);
+  /// `moment = beta moment + (1 - beta) (gradient^2 + epsilon)`.
+  void (*adafactorMoment)(const float *gradient, float *moment, float beta, float epsilon, int64_t n);
+  /// The sum of squares of `u = gradient / sqrt(factor moment)`.
+  float (*adafactorUpdateSquares)(const float *gradient, const float *moment, float factor, int64_t n);
+  /// `parameter = keep parameter - step u`.
+  void (*adafactorStep)(
+      float *parameter, const float *gradient, const float *moment, float factor, float keep, float step, int64_t n);
+} CPUTiles;
+
+/// The variant of that number, or null where there is none or the processor cannot run it.
+///
+/// Numbers go from the plainest instruction set (0, always there) upwards.
+const CPUTiles *_Nullable cpu_tiles(int32_t number);
+
+/// How many numbers there are.
+int32_t cpu_tiles_count(void);
+
+#pragma clang assume_nonnull end
+
+#endif

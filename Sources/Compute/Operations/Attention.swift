@@ -32,7 +32,7 @@ public struct AttentionAttributes {
 
 /// Attention output and what its backward pass needs.
 public struct AttentionResult {
-  /// `[Q, heads valueWidth]`
+  /// Shape `[Q, heads valueWidth]`.
   public let output: Tensor
   /// Logarithm of the sum of exponentials of each query's scores, `[Q, heads]`; -infinity where nothing is seen.
   public let logSumExp: Tensor
@@ -61,8 +61,9 @@ public protocol AttentionKernels: AnyObject {
     q: Tensor, k: Tensor, v: Tensor, _ layout: AttentionLayout, _ attributes: AttentionAttributes,
     into output: Tensor, logSumExp: Tensor) throws
 
-  /// Gradients with respect to q, k, v and, where `gradients.table` is present, the relative-position table. Every
-  /// element is written; a key row that nobody sees gets zeros, one that many segments see the sum.
+  /// Gradients with respect to q, k, v and, where `gradients.table` is present, the relative-position table.
+  ///
+  /// Every element is written; a key row that nobody sees gets zeros, one that many segments see the sum.
   func attentionBackward(
     _ cotangent: Tensor, q: Tensor, k: Tensor, v: Tensor, _ result: AttentionResult, _ layout: AttentionLayout,
     _ attributes: AttentionAttributes, into gradients: AttentionGradients) throws

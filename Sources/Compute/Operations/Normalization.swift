@@ -35,7 +35,7 @@ public protocol NormalizationKernels: AnyObject {
 public struct LayerNormResult {
   /// The shape of the input.
   public let output: Tensor
-  /// `[rows]`
+  /// Shape `[rows]`.
   public let mean: Tensor
   /// `1 / sqrt(variance + epsilon)`, `[rows]`.
   public let rstd: Tensor

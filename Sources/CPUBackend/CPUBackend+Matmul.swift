@@ -1,0 +1,243 @@
+import CPUTiles
+import Compute
+
+/// How one product is computed.
+///
+/// B is cut into strips as wide as a register tile. A strip is packed into the worker's own memory, a block of k at a
+/// time, where it stays in the second-level cache while all rows of A pass over it; A is read in place. Packing costs a
+/// few percent of the product from some dozen rows on, and needs no second copy of the weights. With fewer rows the
+/// product is bound by reading B, which is then read in place, once.
+private struct MatmulPlan {
+  /// Rows up to which B is read in place.
+  static let skinnyRows = 16
+  /// The longest block of k: a strip of it fits the second-level cache beside A's rows.
+  static let longestBlock = 1024
+  /// Rows of A that pass over a packed strip.
+  static let tallestChunk = 768
+
+  let depth: Int
+  let blocks: Int
+  let chunkRows: Int
+  let chunks: Int
+  let stripColumns: Int
+  let strips: Int
+
+  init(_ problem: MatmulProblem, tiles: CPUTiles, threads: Int) {
+    blocks = max(1, (problem.k + Self.longestBlock - 1) / Self.longestBlock)
+    depth = ((problem.k + blocks - 1) / blocks + 15) / 16 * 16
+    stripColumns = Int(tiles.tileColumns)
+    strips = (problem.n + stripColumns - 1) / stripColumns
+    // Enough tasks for all threads; which rows belong to which task changes no result.
+    let tileRows = Int(tiles.tileRows)
+    var chunks = (problem.m + Self.tallestChunk - 1) / Self.tallestChunk
+    let wanted = (4 * threads + problem.batch * strips - 1) / (problem.batch * strips)
+    chunks = max(chunks, min(wanted, problem.m / (4 * tileRows)), 1)
+    let rows = (problem.m + chunks - 1) / chunks
+    chunkRows = (rows + tileRows - 1) / tileRows * tileRows
+    self.chunks = (problem.m + chunkRows - 1) / chunkRows
+  }
+}
+
+extension CPUBackend {
+  public func matmul(
+    _ problem: MatmulProblem, _ a: Tensor, _ b: Tensor, bias: Tensor?, addend: Tensor?, into output: Tensor
+  ) throws {
+    let skinny = problem.m <= MatmulPlan.skinnyRows && !(problem.roundsOperands && b.dtype != .bf16)
+    let pairs = problem.roundsOperands && !skinny && tiles.pairStrip != nil
+    let left = try leftOperand(problem, a, pairs: pairs)
+    let right = RightOperand(problem, b)
+    let finish = Finish(problem, bias: bias?.floats, addend: addend?.floats, output: output.floats)
+    if skinny {
+      skinnyMatmul(problem, left.floats, right, finish)
+    } else if pairs {
+      pairMatmul(problem, left.floats, right, finish)
+    } else {
+      packedMatmul(problem, left.floats, right, finish)
+    }
+  }
+
+  /// A in rows `[batch m, k]`; rounded if asked; as pairs of bf16, `[batch m, (k + 1) / 2]` words, if asked.
+  private func leftOperand(_ problem: MatmulProblem, _ a: Tensor, pairs: Bool) throws -> Tensor {
+    let (batch, m, k) = (problem.batch, problem.m, problem.k)
+    guard problem.transposeA || problem.roundsOperands, k > 0 else { return a }
+    var rows = a
+    if problem.transposeA {
+      rows = try allocate([batch * m, k], .f32)
+      let (x, y) = (a.floats, rows.floats)
+      let stripes = (m + Self.columnGrain - 1) / Self.columnGrain
+      workers.run(batch * stripes) { task, _ in
+        let first = task % stripes * Self.columnGrain
+        let matrix = task / stripes * m * k
+        tiles.transpose(
+          x + matrix + first, Int64(m), Int64(k), Int64(min(Self.columnGrain, m - first)), y + matrix + first * k,
+          Int64(k))
+      }
+    }
+    guard problem.roundsOperands else { return rows }
+    let words = pairs ? (k + 1) / 2 : k
+    let rounded = try allocate([batch * m, words], .f32)
+    let (x, y) = (rows.floats, rounded.floats)
+    workers.runRanges(batch * m, grain: Self.rowGrain(k)) { range, _ in
+      for row in range {
+        if pairs {
+          (y + row * words).withMemoryRebound(to: UInt32.self, capacity: words) {
+            tiles.roundPairs(x + row * k, $0, Int64(k))
+          }
+        } else {
+          tiles.roundToBF16(x + row * k, y + row * k, Int64(k))
+        }
+      }
+    }
+    return rounded
+  }
+
+  private func packedMatmul(
+    _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
+  ) {
+    let plan = MatmulPlan(problem, tiles: tiles, threads: workers.count)
+    let (m, n, k) = (problem.m, problem.n, problem.k)
+    let perMatrix = plan.chunks * plan.strips
+    workers.run(problem.batch * perMatrix) { task, worker in
+      let (matrix, inside) = (task / perMatrix, task % perMatrix)
+      let (chunk, strip) = (inside / plan.strips, inside % plan.strips)
+      let rows = chunk * plan.chunkRows..<min(m, (chunk + 1) * plan.chunkRows)
+      let columns = strip * plan.stripColumns..<min(n, (strip + 1) * plan.stripColumns)
+      let packed = workers.floats(plan.depth * plan.stripColumns, worker: worker)
+      for block in 0..<plan.blocks {
+        let depths = min(k, block * plan.depth)..<min(k, (block + 1) * plan.depth)
+        tiles.pack(
+          b.element, b.transposed ? 1 : 0, problem.roundsOperands ? 1 : 0, Int64(columns.count), Int64(depths.count),
+          b.at(matrix: matrix, row: depths.lowerBound, column: columns.lowerBound), Int64(b.ld), packed,
+          Int64(plan.stripColumns))
+        var epilogue = finish.epilogue(matrix, rows.lowerBound, columns.lowerBound, isFirst: block == 0)
+        tiles.strip(
+          CPU_ROWS, CPU_F32, Int64(rows.count), Int64(columns.count), Int64(depths.count),
+          a + (matrix * m + rows.lowerBound) * k + depths.lowerBound, Int64(k), packed, Int64(plan.stripColumns),
+          &epilogue)
+      }
+      finish.activate(tiles, matrix, rows, columns)
+    }
+  }
+
+  private func pairMatmul(
+    _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
+  ) {
+    guard let pairStrip = tiles.pairStrip else { preconditionFailure("no products of pairs") }
+    let plan = MatmulPlan(problem, tiles: tiles, threads: workers.count)
+    let (m, n, k) = (problem.m, problem.n, problem.k)
+    let words = (k + 1) / 2
+    let perMatrix = plan.chunks * plan.strips
+    workers.run(problem.batch * perMatrix) { task, worker in
+      let (matrix, inside) = (task / perMatrix, task % perMatrix)
+      let (chunk, strip) = (inside / plan.strips, inside % plan.strips)
+      let rows = chunk * plan.chunkRows..<min(m, (chunk + 1) * plan.chunkRows)
+      let columns = strip * plan.stripColumns..<min(n, (strip + 1) * plan.stripColumns)
+      let packed = UnsafeMutableRawPointer(workers.floats(plan.depth / 2 * plan.stripColumns, worker: worker))
+        .assumingMemoryBound(to: UInt32.self)
+      let left = UnsafeRawPointer(a).assumingMemoryBound(to: UInt32.self)
+      for block in 0..<plan.blocks {
+        let depths = min(k, block * plan.depth)..<min(k, (block + 1) * plan.depth)
+        tiles.packPairs(
+          b.element, b.transposed ? 1 : 0, Int64(columns.count), Int64(depths.count),
+          b.at(matrix: matrix, row: depths.lowerBound, column: columns.lowerBound), Int64(b.ld), packed,
+          Int64(plan.stripColumns))
+        var epilogue = finish.epilogue(matrix, rows.lowerBound, columns.lowerBound, isFirst: block == 0)
+        pairStrip(
+          Int64(rows.count), Int64(columns.count), Int64(depths.count),
+          left + (matrix * m + rows.lowerBound) * words + depths.lowerBound / 2, Int64(words), packed,
+          Int64(plan.stripColumns), &epilogue)
+      }
+      finish.activate(tiles, matrix, rows, columns)
+    }
+  }
+
+  /// Few rows: every element of B is read once, in place.
+  private func skinnyMatmul(
+    _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
+  ) {
+    let (m, n, k) = (problem.m, problem.n, problem.k)
+    let width = b.transposed ? 64 : Int(tiles.tileColumns)
+    let perMatrix = (n + width - 1) / width
+    workers.run(problem.batch * perMatrix) { task, worker in
+      let (matrix, strip) = (task / perMatrix, task % perMatrix)
+      let columns = strip * width..<min(n, (strip + 1) * width)
+      let left = a + matrix * m * k
+      var right = b.at(matrix: matrix, row: 0, column: columns.lowerBound)
+      var epilogue = finish.epilogue(matrix, 0, columns.lowerBound, isFirst: true)
+      if b.transposed {
+        tiles.dots(
+          b.element, Int64(m), Int64(columns.count), Int64(k), left, Int64(k), right, Int64(b.ld), &epilogue)
+      } else if columns.count % Int(tiles.lanes) == 0 {
+        tiles.strip(
+          CPU_ROWS, b.element, Int64(m), Int64(columns.count), Int64(k), left, Int64(k), right, Int64(b.ld),
+          &epilogue)
+      } else {
+        let packed = workers.floats(k * width, worker: worker)
+        tiles.pack(b.element, 0, 0, Int64(columns.count), Int64(k), right, Int64(b.ld), packed, Int64(width))
+        right = UnsafeRawPointer(packed)
+        tiles.strip(
+          CPU_ROWS, CPU_F32, Int64(m), Int64(columns.count), Int64(k), left, Int64(k), right, Int64(width), &epilogue)
+      }
+      finish.activate(tiles, matrix, 0..<m, columns)
+    }
+  }
+}
+
+/// Where the elements of op(B) lie.
+private struct RightOperand {
+  let element: CPUElement
+  let transposed: Bool
+  let ld: Int
+  private let bytes: UnsafeRawPointer
+  private let width: Int
+  private let matrixCount: Int
+
+  init(_ problem: MatmulProblem, _ b: Tensor) {
+    element = b.element
+    transposed = problem.transposeB
+    ld = problem.transposeB ? problem.k : problem.n
+    bytes = UnsafeRawPointer(b.bytes)
+    width = b.dtype.byteCount
+    matrixCount = problem.sharedB ? 0 : problem.k * problem.n
+  }
+
+  /// The place of an element of op(B).
+  func at(matrix: Int, row: Int, column: Int) -> UnsafeRawPointer {
+    bytes + (matrix * matrixCount + (transposed ? column * ld + row : row * ld + column)) * width
+  }
+}
+
+/// What becomes of the sums of a product.
+private struct Finish {
+  private let problem: MatmulProblem
+  private let bias: UnsafeMutablePointer<Float>?
+  private let addend: UnsafeMutablePointer<Float>?
+  private let output: UnsafeMutablePointer<Float>
+
+  init(
+    _ problem: MatmulProblem, bias: UnsafeMutablePointer<Float>?, addend: UnsafeMutablePointer<Float>?,
+    output: UnsafeMutablePointer<Float>
+  ) {
+    self.problem = problem
+    self.bias = bias
+    self.addend = addend
+    self.output = output
+  }
+
+  /// The first block of k writes everything but the activation, the others add to that.
+  func epilogue(_ matrix: Int, _ row: Int, _ column: Int, isFirst: Bool) -> CPUEpilogue {
+    let place = (matrix * problem.m + row) * problem.n + column
+    return CPUEpilogue(
+      c: output + place, ldc: Int64(problem.n), alpha: problem.alpha, beta: isFirst ? problem.beta : 1,
+      addend: isFirst ? addend.map { UnsafePointer($0 + place) } : UnsafePointer(output + place),
+      ldAddend: Int64(problem.n), bias: isFirst ? bias.map { UnsafePointer($0 + column) } : nil)
+  }
+
+  func activate(_ tiles: CPUTiles, _ matrix: Int, _ rows: Range<Int>, _ columns: Range<Int>) {
+    guard let activation = problem.activation else { return }
+    for row in rows {
+      let place = output + (matrix * problem.m + row) * problem.n + columns.lowerBound
+      tiles.activation(activation.tileKind, place, place, Int64(columns.count))
+    }
+  }
+}

@@ -1,0 +1,263 @@
+// Register tiles of matrix products.
+
+#if LANES == 16
+#define TILE_ROWS 8
+#define TILE_VECTORS 3
+#elif LANES == 8
+#define TILE_ROWS 6
+#define TILE_VECTORS 2
+#elif defined(__aarch64__)
+#define TILE_ROWS 8
+#define TILE_VECTORS 3
+#else
+#define TILE_ROWS 6
+#define TILE_VECTORS 2
+#endif
+
+/// Writes one row of sums: `c = alpha sum + bias + beta addend`, `count` columns of it.
+INLINE void finish_vector(const CPUEpilogue *e, int64_t row, int64_t column, vf sum, int64_t count) {
+  vf v = sum * splat(e->alpha);
+  if (e->bias) v += load_first(e->bias + column, count);
+  if (e->addend) v += splat(e->beta) * load_first(e->addend + row * e->ldAddend + column, count);
+  store_first(e->c + row * e->ldc + column, v, count);
+}
+
+/// `rows` by `vectors` sums in registers; the constants are known where this is inlined, so every loop but the one
+/// over k disappears.
+INLINE void tile(
+    const int rows, const int vectors, const int order, const int element, int64_t row, int64_t columns, int64_t k,
+    const float *a, int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *epilogue) {
+  vf sums[8][3];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) sums[i][j] = (vf){};
+  const float *first = order == CPU_ROWS ? a + row * lda : a + row;
+  for (int64_t p = 0; p < k; p++) {
+    vf right[3];
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) right[j] = load_element(b, p * ldb + j * LANES, element);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      vf left = splat(order == CPU_ROWS ? first[i * lda + p] : first[p * lda + i]);
+#pragma clang loop unroll(full)
+      for (int j = 0; j < vectors; j++) sums[i][j] = left * right[j] + sums[i][j];
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++)
+      finish_vector(epilogue, row + i, j * LANES, sums[i][j], columns - j * LANES);
+}
+
+typedef void (*tile_function)(
+    int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
+    const CPUEpilogue *epilogue);
+
+#define TILE_NAME(order, element, rows, vectors) tile_##order##_##element##_##rows##_##vectors
+#define TILE(order, element, rows, vectors)                                                                  \
+  static void TILE_NAME(order, element, rows, vectors)(                                                      \
+      int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,      \
+      const CPUEpilogue *epilogue) {                                                                         \
+    tile(rows, vectors, order, element, row, columns, k, a, lda, b, ldb, epilogue);                          \
+  }
+#if TILE_ROWS == 8
+#define TILES_OF_WIDTH(order, element, vectors)                                                              \
+  TILE(order, element, 1, vectors) TILE(order, element, 2, vectors) TILE(order, element, 3, vectors)         \
+  TILE(order, element, 4, vectors) TILE(order, element, 5, vectors) TILE(order, element, 6, vectors)         \
+  TILE(order, element, 7, vectors) TILE(order, element, 8, vectors)                                          \
+  static const tile_function tiles_##order##_##element##_##vectors[] = {                                     \
+      TILE_NAME(order, element, 1, vectors), TILE_NAME(order, element, 2, vectors),                          \
+      TILE_NAME(order, element, 3, vectors), TILE_NAME(order, element, 4, vectors),                          \
+      TILE_NAME(order, element, 5, vectors), TILE_NAME(order, element, 6, vectors),                          \
+      TILE_NAME(order, element, 7, vectors), TILE_NAME(order, element, 8, vectors)};
+#else
+#define TILES_OF_WIDTH(order, element, vectors)                                                              \
+  TILE(order, element, 1, vectors) TILE(order, element, 2, vectors) TILE(order, element, 3, vectors)         \
+  TILE(order, element, 4, vectors) TILE(order, element, 5, vectors) TILE(order, element, 6, vectors)         \
+  static const tile_function tiles_##order##_##element##_##vectors[] = {                                     \
+      TILE_NAME(order, element, 1, vectors), TILE_NAME(order, element, 2, vectors),                          \
+      TILE_NAME(order, element, 3, vectors), TILE_NAME(order, element, 4, vectors),                          \
+      TILE_NAME(order, element, 5, vectors), TILE_NAME(order, element, 6, vectors)};
+#endif
+#if TILE_VECTORS == 3
+#define TILES(order, element)                                                                                \
+  TILES_OF_WIDTH(order, element, 1) TILES_OF_WIDTH(order, element, 2) TILES_OF_WIDTH(order, element, 3)      \
+  static const tile_function *const tiles_##order##_##element[] = {                                          \
+      tiles_##order##_##element##_1, tiles_##order##_##element##_2, tiles_##order##_##element##_3};
+#else
+#define TILES(order, element)                                                                                \
+  TILES_OF_WIDTH(order, element, 1) TILES_OF_WIDTH(order, element, 2)                                        \
+  static const tile_function *const tiles_##order##_##element[] = {                                          \
+      tiles_##order##_##element##_1, tiles_##order##_##element##_2};
+#endif
+
+TILES(CPU_ROWS, CPU_F32)
+TILES(CPU_ROWS, CPU_BF16)
+TILES(CPU_ROWS, CPU_F16)
+TILES(CPU_COLUMNS, CPU_F32)
+
+static void strip(
+    CPUOrder order, CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda,
+    const void *b, int64_t ldb, const CPUEpilogue *epilogue) {
+  int64_t width = (columns + LANES - 1) / LANES - 1;
+  const tile_function *of_height = order == CPU_COLUMNS ? tiles_CPU_COLUMNS_CPU_F32[width]
+      : element == CPU_F32                              ? tiles_CPU_ROWS_CPU_F32[width]
+      : element == CPU_BF16                             ? tiles_CPU_ROWS_CPU_BF16[width]
+                                                        : tiles_CPU_ROWS_CPU_F16[width];
+  // Heights differ by one at most, so that no thin tile is left over.
+  int64_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
+  int64_t row = 0;
+  for (int64_t t = 0; t < tiles; t++) {
+    int64_t rows = m / tiles + (t < m % tiles);
+    of_height[rows - 1](row, columns, k, a, lda, b, ldb, epilogue);
+    row += rows;
+  }
+}
+
+/// `rows` by `count` sums along rows of both operands, lanes added up at the end.
+INLINE void dot_tile(
+    const int rows, const int count, const int element, int64_t row, int64_t column, int64_t k, const float *a,
+    int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *e) {
+  vf sums[4][4];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < count; j++) sums[i][j] = (vf){};
+  int64_t p = 0;
+  for (; p + LANES <= k; p += LANES) {
+    vf right[4];
+#pragma clang loop unroll(full)
+    for (int j = 0; j < count; j++) right[j] = load_element(b, (column + j) * ldb + p, element);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      vf left = load(a + (row + i) * lda + p);
+#pragma clang loop unroll(full)
+      for (int j = 0; j < count; j++) sums[i][j] = left * right[j] + sums[i][j];
+    }
+  }
+  if (p < k) {
+#pragma clang loop unroll(full)
+    for (int j = 0; j < count; j++) {
+      vf right = load_element_first(b, (column + j) * ldb + p, element, k - p);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < rows; i++) sums[i][j] += load_first(a + (row + i) * lda + p, k - p) * right;
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < count; j++) {
+      float v = sum_lanes(sums[i][j]) * e->alpha;
+      if (e->bias) v += e->bias[column + j];
+      if (e->addend) v += e->beta * e->addend[(row + i) * e->ldAddend + column + j];
+      e->c[(row + i) * e->ldc + column + j] = v;
+    }
+}
+
+#define DOT_ROWS(rows)                                                                                       \
+  static __attribute__((noinline)) void dot_rows_##rows(                                                     \
+      int element, int64_t row, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb, \
+      const CPUEpilogue *e) {                                                                                \
+    int64_t j = 0;                                                                                           \
+    if (element == CPU_F32) {                                                                                \
+      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_F32, row, j, k, a, lda, b, ldb, e);                   \
+      for (; j < n; j++) dot_tile(rows, 1, CPU_F32, row, j, k, a, lda, b, ldb, e);                           \
+    } else if (element == CPU_BF16) {                                                                        \
+      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_BF16, row, j, k, a, lda, b, ldb, e);                  \
+      for (; j < n; j++) dot_tile(rows, 1, CPU_BF16, row, j, k, a, lda, b, ldb, e);                          \
+    } else {                                                                                                 \
+      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_F16, row, j, k, a, lda, b, ldb, e);                   \
+      for (; j < n; j++) dot_tile(rows, 1, CPU_F16, row, j, k, a, lda, b, ldb, e);                           \
+    }                                                                                                        \
+  }
+DOT_ROWS(1) DOT_ROWS(2) DOT_ROWS(3) DOT_ROWS(4)
+
+static void dots(
+    CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
+    const CPUEpilogue *epilogue) {
+  // Four rows of B at a time stay in the nearest cache while all rows of A pass.
+  for (int64_t column = 0; column < n; column += 4) {
+    int64_t count = LEAST(n - column, 4);
+    CPUEpilogue e = *epilogue;
+    e.c += column;
+    if (e.bias) e.bias += column;
+    if (e.addend) e.addend += column;
+    const void *rows = element == CPU_F32 ? (const void *)((const float *)b + column * ldb)
+                                          : (const void *)((const uint16_t *)b + column * ldb);
+    for (int64_t row = 0; row < m; row += 4) {
+      switch (LEAST(m - row, 4)) {
+        case 1: dot_rows_1(element, row, count, k, a, lda, rows, ldb, &e); break;
+        case 2: dot_rows_2(element, row, count, k, a, lda, rows, ldb, &e); break;
+        case 3: dot_rows_3(element, row, count, k, a, lda, rows, ldb, &e); break;
+        default: dot_rows_4(element, row, count, k, a, lda, rows, ldb, &e); break;
+      }
+    }
+  }
+}
+
+#ifdef PAIRS
+/// As `tile`, on pairs of bf16 values: one instruction adds two products to each sum.
+INLINE void pair_tile(
+    const int rows, const int vectors, int64_t row, int64_t columns, int64_t pairs, const uint32_t *a, int64_t lda,
+    const uint32_t *b, int64_t ldb, const CPUEpilogue *epilogue) {
+  vf sums[8][3];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) sums[i][j] = (vf){};
+  const uint32_t *first = a + row * lda;
+  for (int64_t p = 0; p < pairs; p++) {
+    vu right[3];
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) right[j] = *(const vu_any *)(b + p * ldb + j * LANES);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      vu left = first[i * lda + p] - (vu){};
+#pragma clang loop unroll(full)
+      for (int j = 0; j < vectors; j++)
+        sums[i][j] = _mm512_dpbf16_ps(sums[i][j], (__m512bh)left, (__m512bh)right[j]);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++)
+      finish_vector(epilogue, row + i, j * LANES, sums[i][j], columns - j * LANES);
+}
+
+typedef void (*pair_function)(
+    int64_t row, int64_t columns, int64_t pairs, const uint32_t *a, int64_t lda, const uint32_t *b, int64_t ldb,
+    const CPUEpilogue *epilogue);
+
+#define PAIR_TILE(rows, vectors)                                                                             \
+  static void pair_tile_##rows##_##vectors(                                                                  \
+      int64_t row, int64_t columns, int64_t pairs, const uint32_t *a, int64_t lda, const uint32_t *b,        \
+      int64_t ldb, const CPUEpilogue *epilogue) {                                                            \
+    pair_tile(rows, vectors, row, columns, pairs, a, lda, b, ldb, epilogue);                                 \
+  }
+#define PAIR_TILES(vectors)                                                                                  \
+  PAIR_TILE(1, vectors) PAIR_TILE(2, vectors) PAIR_TILE(3, vectors) PAIR_TILE(4, vectors)                    \
+  PAIR_TILE(5, vectors) PAIR_TILE(6, vectors) PAIR_TILE(7, vectors) PAIR_TILE(8, vectors)                    \
+  static const pair_function pair_tiles_##vectors[] = {                                                      \
+      pair_tile_1_##vectors, pair_tile_2_##vectors, pair_tile_3_##vectors, pair_tile_4_##vectors,            \
+      pair_tile_5_##vectors, pair_tile_6_##vectors, pair_tile_7_##vectors, pair_tile_8_##vectors};
+PAIR_TILES(1)
+PAIR_TILES(2)
+PAIR_TILES(3)
+
+static void pair_strip(
+    int64_t m, int64_t columns, int64_t k, const uint32_t *a, int64_t lda, const uint32_t *b, int64_t ldb,
+    const CPUEpilogue *epilogue) {
+  static const pair_function *const of_width[] = {pair_tiles_1, pair_tiles_2, pair_tiles_3};
+  const pair_function *of_height = of_width[(columns + LANES - 1) / LANES - 1];
+  int64_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
+  int64_t row = 0;
+  for (int64_t t = 0; t < tiles; t++) {
+    int64_t rows = m / tiles + (t < m % tiles);
+    of_height[rows - 1](row, columns, (k + 1) / 2, a, lda, b, ldb, epilogue);
+    row += rows;
+  }
+}
+#endif
