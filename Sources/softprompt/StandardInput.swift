@@ -1,6 +1,16 @@
 import Foundation
 
-/// The lines of standard input. A line ends at a newline and nowhere else.
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The lines of standard input.
+///
+/// A line ends at a newline and nowhere else.
 struct StandardInput {
   /// What can be wrong with a line.
   enum Failure: Error, CustomStringConvertible {
@@ -25,6 +35,13 @@ struct StandardInput {
   init(isJSON: Bool, handle: FileHandle = .standardInput) {
     self.isJSON = isJSON
     self.handle = handle
+  }
+
+  /// Whether `next` has something to return, or the end to report, without waiting for whoever writes.
+  var hasArrived: Bool {
+    if isAtEnd || buffer.contains(UInt8(ascii: "\n")) { return true }
+    var descriptor = pollfd(fd: handle.fileDescriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&descriptor, 1, 0) > 0
   }
 
   /// The next line's text, or nil at the end.

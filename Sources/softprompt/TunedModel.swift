@@ -1,0 +1,87 @@
+import ArgumentParser
+import Compute
+import Foundation
+import LanguageModels
+import PromptTuning
+import Training
+
+/// The options of every command that uses a model with or without an adapter.
+struct TunedModelArguments: ParsableArguments {
+  @OptionGroup var modelArguments: ModelArguments
+
+  @Option(
+    help: ArgumentHelp(
+      "An adapter's folder: a run's --output, or one written by PEFT (default: the model as it is).",
+      valueName: "directory"))
+  var adapter: String?
+
+  @OptionGroup var template: TemplateArguments
+}
+
+/// A model with its prompt and its way of putting examples into tokens.
+struct TunedModel {
+  let promptedModel: PromptedModel
+  let encoder: ExampleEncoder
+
+  /// Opens what the options name; an adapter's own method and demonstrations apply unless options say otherwise.
+  ///
+  /// - Throws: an error that names the file, the option or the tensor.
+  init(_ arguments: TunedModelArguments, on backend: any ComputeBackend) throws {
+    let adapter = try arguments.adapter.map { try Adapter(directory: URL(fileURLWithPath: $0, isDirectory: true)) }
+    let method = try arguments.template.applied(to: try Self.method(of: adapter))
+    let template = try Self.template(method, arguments.template, adapter?.settings)
+    let opened = try OpenedModel(
+      arguments.modelArguments.model, arguments.modelArguments.precision.options(), on: backend)
+    let prompt: any Prompt
+    if let adapter {
+      try adapter.check(fits: opened.model.facts)
+      prompt = try StaticPrompt(
+        values: adapter.prompt.values, length: adapter.prompt.length, width: adapter.prompt.width, isTrainable: false,
+        on: backend)
+    } else {
+      prompt = NoPrompt()
+    }
+    promptedModel = PromptedModel(model: opened.model, prompt: prompt)
+    encoder = try ExampleEncoder(
+      codec: opened.codec, template: template,
+      truncation: arguments.template.truncate ?? adapter?.settings?.truncationOptions ?? [],
+      maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
+  }
+
+  /// The method that an adapter remembers; a plain template where there is none.
+  private static func method(of adapter: Adapter?) throws -> Method {
+    if let method = adapter?.settings?.method { return method }
+    var method = try Method.named(adapter == nil ? "icl" : "prompt-tuning")
+    method.demonstrations = .none
+    method.shots = 0
+    if let adapter { method.promptLength = max(1, adapter.prompt.length) }
+    return method
+  }
+
+  private static func template(
+    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?
+  ) throws -> any Template {
+    guard method.demonstrations != .none else {
+      guard arguments.demonstrationData == nil else {
+        throw MethodError.refused("--demonstration-data makes no sense without --demonstrations")
+      }
+      return PlainTemplate()
+    }
+    let remembered = settings?.demonstrations
+    let pool: [Example]
+    if let file = arguments.demonstrationData {
+      pool = try ExampleFile.read(file)
+    } else if let examples = remembered?.examples, method.demonstrations == .fixed,
+      method.shots <= settings?.method.shots ?? 0
+    {
+      pool = examples
+    } else if let file = remembered?.file {
+      pool = try ExampleFile.read(file)
+    } else {
+      throw MethodError.refused(
+        "--demonstrations \(method.demonstrations.rawValue) needs --demonstration-data, the file they come from")
+    }
+    return try DemonstrationTemplate(
+      selection: method.demonstrations, shots: method.shots, pool: pool, seed: remembered?.seed ?? 0)
+  }
+}
