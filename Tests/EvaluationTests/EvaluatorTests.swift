@@ -74,18 +74,44 @@ import Testing
     #expect(result.report.examples == Self.examples.count)
   }
 
-  /// On the CPU every example has the same loss to the last bit, whatever stands beside it in its batch.
-  @Test func lossesDoNotDependOnTheBatch() throws {
-    let (model, encoder) = try Self.setting(try Backends.cpu.make())
+  private static let batches = [
+    EvaluatorOptions(batchSize: 1), EvaluatorOptions(batchSize: 2), EvaluatorOptions(batchSize: 5),
+    EvaluatorOptions(tokensPerBatch: 1), EvaluatorOptions(tokensPerBatch: 100),
+  ]
+
+  /// Sums of batches of few rows may be formed in another order; otherwise batches do not matter.
+  @Test(arguments: Backends.available) func lossesDoNotDependOnTheBatch(_ device: TestBackend) throws {
+    let (model, encoder) = try Self.setting(try device.make())
     let encoded = try Self.examples.map { try encoder.encode($0) }
     func losses(_ options: EvaluatorOptions) throws -> [ExampleLoss] {
       try Evaluator(promptedModel: model, encoder: encoder, options: options).losses(encoded)
     }
     let together = try losses(EvaluatorOptions())
-    for options in [
-      EvaluatorOptions(batchSize: 1), EvaluatorOptions(batchSize: 2), EvaluatorOptions(batchSize: 5),
-      EvaluatorOptions(tokensPerBatch: 1), EvaluatorOptions(tokensPerBatch: 40),
-    ] { #expect(try losses(options) == together, "\(options)") }
+    for options in Self.batches {
+      for (loss, expected) in zip(try losses(options), together) {
+        #expect(loss.tokens == expected.tokens)
+        guard abs(loss.mean - expected.mean) <= 2e-6 * max(1, expected.mean) else {
+          Issue.record("\(loss.mean) with batches of \(options.batchSize), not \(expected.mean)")
+          continue
+        }
+      }
+    }
+  }
+
+  /// On the CPU, examples with more rows than that have the same losses to the last bit in every batch.
+  @Test func lossesAreTheSameBits() throws {
+    let (model, encoder) = try Self.setting(try Backends.cpu.make())
+    let encoded = try ["a target of twenty", "another one, which is longer", "a third of eighteen"].enumerated().map {
+      try encoder.encode(
+        Example(
+          input: String(repeating: "input ", count: 3 + $0), targets: [$1],
+          source: ExampleSource(file: "data.jsonl", line: $0)))
+    }
+    func losses(_ options: EvaluatorOptions) throws -> [ExampleLoss] {
+      try Evaluator(promptedModel: model, encoder: encoder, options: options).losses(encoded)
+    }
+    let together = try losses(EvaluatorOptions())
+    for options in Self.batches { #expect(try losses(options) == together, "batches of \(options.batchSize)") }
   }
 
   @Test func metricsOfGeneratedText() throws {
@@ -97,9 +123,13 @@ import Testing
     var examples = Self.examples
     examples[2].targets = ["something else", predictions[2]]
     examples[3].targets = [predictions[3]]
-    let result = try evaluator.evaluate(examples, metrics: [.exactMatch, .accuracy, .loss])
+    let result = try evaluator.evaluate(examples, metrics: [.exactMatch, .accuracy, .loss, .bleu, .rougeL])
     #expect(result.report.metrics["exact-match"] == 2.0 / 7)
     #expect(result.report.metrics["accuracy"] == 1.0 / 7)
+    for (name, largest) in [("bleu", 100.0), ("rouge-l", 1.0)] {
+      let value = try #require(result.report.metrics[name] ?? nil)
+      #expect(value >= 0 && value <= largest, "\(name) is \(value)")
+    }
     #expect(result.rows.map(\.prediction) == predictions)
     #expect(result.rows.map(\.targets) == examples.map(\.targets))
     #expect(result.rows.allSatisfy { $0.loss != nil && $0.tokens != nil })
