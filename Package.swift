@@ -29,7 +29,9 @@ let package = Package(
     .target(
       name: "Kernels", path: "Kernels",
       resources: [
-        "attention_plain", "columns", "elementwise", "functions", "lanes", "matmul_cpu", "matmul_pack", "matmul_plain",
+        "attention_cpu", "attention_gpu", "attention_plain", "columns", "elementwise", "functions", "lanes",
+        "matmul_cpu", "matmul_gpu",
+        "matmul_pack", "matmul_plain",
         "normalization", "operands",
         "optimizers", "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
@@ -83,6 +85,7 @@ let package = Package(
       path: "Tests/TestSupport"),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "COpenCL", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
+    .testTarget(name: "CPUBackendTests", dependencies: ["Compute", "CPUBackend"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
     .testTarget(

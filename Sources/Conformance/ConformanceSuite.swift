@@ -34,18 +34,28 @@ public enum ConformanceSuite {
   ///
   /// - Throws: `ConformanceError.badFilter`, `.nothingMatches`.
   public static func select(filter: String?, quick: Bool) throws -> [ConformanceCase] {
-    guard let filter else { return cases.filter { $0.isQuick || !quick } }
+    let wanted = cases.filter { $0.isQuick || !quick }
+    guard let filter else { return wanted }
     let exact = cases.filter { $0.name == filter }
     guard exact.isEmpty else { return exact }
+    let names = try matching(filter, in: wanted.map(\.name))
+    return wanted.filter { names.contains($0.name) }
+  }
+
+  /// The names that a filter means: the one that it equals, else those in which the expression is found.
+  ///
+  /// - Throws: `ConformanceError.badFilter`, `.nothingMatches`.
+  static func matching(_ filter: String, in names: [String]) throws -> Set<String> {
+    if names.contains(filter) { return [filter] }
     let expression: Regex<AnyRegexOutput>
     do {
       expression = try Regex(filter)
     } catch {
       throw ConformanceError.badFilter(filter, detail: "not a regular expression: \(oneLine(error))")
     }
-    let chosen = cases.filter { ($0.isQuick || !quick) && $0.name.firstMatch(of: expression) != nil }
+    let chosen = names.filter { $0.firstMatch(of: expression) != nil }
     guard !chosen.isEmpty else { throw ConformanceError.nothingMatches(filter) }
-    return chosen
+    return Set(chosen)
   }
 
   private static func report(_ description: ConformanceCase, _ runner: CaseRunner) -> CaseReport {

@@ -138,10 +138,19 @@ extension ComputeBackend {
     }
     switch attributes.bias {
     case .none: break
-    case .alibi(let slopes): try requireShape(slopes, [heads], "attention")
-    case .relative(let table, _, _):
+    case .alibi(let slopes):
+      try require(slopes, .f32, "attention", "the slopes")
+      try requireShape(slopes, [heads], "attention")
+    case .relative(let table, let bidirectional, let maximumDistance):
+      try require(table, .f32, "attention", "the table")
       guard table.shape.rank == 2, table.columnCount == heads else {
         throw ComputeError.shapeMismatch(operation: "attention", table.shape, [heads])
+      }
+      // Half of the buckets of a direction hold one distance each; without any the logarithms have no base.
+      let exact = table.shape[0] / (bidirectional ? 4 : 2)
+      guard exact > 0, maximumDistance > exact else {
+        throw ComputeError.invalidArgument(
+          operation: "attention", "\(table.shape[0]) buckets for distances up to \(maximumDistance)")
       }
     }
     return v.columnCount / keyValueHeads

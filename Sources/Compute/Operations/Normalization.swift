@@ -58,7 +58,10 @@ extension ComputeBackend {
   ///   - bias: `[n]`.
   public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor?, epsilon: Float = 1e-5) throws -> LayerNormResult {
     try requireNormalizable(x, weight, "layerNorm")
-    if let bias { try requireShape(bias, weight.shape, "layerNorm") }
+    if let bias {
+      try require(bias, .f32, "layerNorm", "the bias")
+      try requireShape(bias, weight.shape, "layerNorm")
+    }
     let result = LayerNormResult(
       output: try allocate(x.shape, .f32), mean: try allocate([x.rowCount], .f32),
       rstd: try allocate([x.rowCount], .f32))

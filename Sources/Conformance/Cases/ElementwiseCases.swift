@@ -152,7 +152,7 @@ extension CaseTable {
         return ["roundTrip", "copy"].map {
           ConformanceCase($0, "n=\(n),\(dtype.rawValue)", [0: input], quick: n == 17 || n == 257)
         }
-      } + [ConformanceCase("fill", "n=\(n)", [0: .init([n])], ["value": -2.5], quick: n == 17 || n == 257)]
+      } + [ConformanceCase("fill", "n=\(n)", [0: .init([n])], ["value": -2.7], quick: n == 17 || n == 257)]
     }
 
   private static let reductions: [ConformanceCase] =

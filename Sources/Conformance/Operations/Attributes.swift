@@ -136,6 +136,11 @@ struct AttributeValues: Sendable {
     return result
   }
 
+  func natural(_ name: String) throws -> UInt64 {
+    guard let value = UInt64(exactly: try int(name)) else { throw wrong(name, "a whole number from 0") }
+    return value
+  }
+
   func optionalInt(_ name: String) throws -> Int? { self[name] == .null ? nil : try int(name) }
 
   func string(_ name: String) throws -> String {

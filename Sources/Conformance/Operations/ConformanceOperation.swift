@@ -6,10 +6,15 @@ public struct InputDocumentation: Sendable {
   public let index: Int
   public let name: String
   public let text: String
+  /// The element types that it may have.
+  public let types: [DType]
   public let isOptional: Bool
 
-  init(_ index: Int, _ name: String, _ text: String, optional: Bool = false) {
+  static let weightTypes: [DType] = [.f32, .bf16, .f16]
+
+  init(_ index: Int, _ name: String, _ text: String, types: [DType] = [.f32], optional: Bool = false) {
     self.index = index
+    self.types = types
     self.name = name
     self.text = text
     self.isOptional = optional
@@ -23,6 +28,23 @@ public struct OperationDocumentation: Sendable {
   public let attributes: [AttributeDocumentation]
   /// What the outputs are, with their shapes.
   public let output: String
+
+  /// - Throws: `ConformanceError.invalidCall` for a missing input, one too many, or an element type it cannot have.
+  func check(_ given: [Int: HostTensor]) throws {
+    // The parts of a concatenation go on without end.
+    let isOpen = name == "concatRows" || name == "concatColumns"
+    for (index, tensor) in given.sorted(by: { $0.key < $1.key }) {
+      guard let input = inputs.first(where: { $0.index == index }) ?? (isOpen ? inputs.first : nil) else {
+        throw ConformanceError.invalidCall("\(name) has no input.\(index)")
+      }
+      guard input.types.contains(tensor.dtype) else {
+        throw ConformanceError.invalidCall("input.\(index) of \(name) cannot be \(tensor.dtype.rawValue)")
+      }
+    }
+    for input in inputs where !input.isOptional && given[input.index] == nil {
+      throw ConformanceError.invalidCall("input.\(input.index) is missing")
+    }
+  }
 }
 
 /// Inputs and attributes of one call.
@@ -140,6 +162,19 @@ final class DeviceSession {
       throw ConformanceError.invalidCall("input.\(index) is \(host.dtype.rawValue) \(host.shape), not i32 [count]")
     }
     return try backend.indices(values)
+  }
+
+  /// Of inputs that a kernel relies on to have one shape.
+  ///
+  /// - Throws: `ConformanceError.invalidCall` naming the first that differs from input 0.
+  func requireSameShapes(_ indices: [Int], of call: OperationCall) throws {
+    let shape = try call.input(0).shape
+    for index in indices {
+      let other = try call.input(index).shape
+      guard other == shape else {
+        throw ConformanceError.invalidCall("input.\(index) has shape \(other), input.0 \(shape)")
+      }
+    }
   }
 
   func upload(_ host: HostTensor) throws -> Tensor { try backend.upload(host) }

@@ -8,8 +8,9 @@ struct CrossEntropyOperation: ConformanceOperation {
     name: "crossEntropy",
     inputs: [
       InputDocumentation(0, "X", "hidden states [T, d] with input 2, logits [T, V] without"),
-      InputDocumentation(1, "labels", "I32 [T]; a row with ignoreIndex has no loss"),
-      InputDocumentation(2, "weight", "[V, d]; F32, BF16 or F16", optional: true),
+      InputDocumentation(1, "labels", "I32 [T]; a row with ignoreIndex has no loss", types: [.i32]),
+      InputDocumentation(
+        2, "weight", "[V, d]; F32, BF16 or F16", types: InputDocumentation.weightTypes, optional: true),
       InputDocumentation(3, "bias", "[V]", optional: true),
     ],
     attributes: [

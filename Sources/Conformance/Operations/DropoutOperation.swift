@@ -17,7 +17,7 @@ struct DropoutOperation: ConformanceOperation {
     let backend = session.backend
     let x = try session.input(0, of: call)
     let probability = try call.attributes.float("probability")
-    let (seed, stream) = (UInt64(try call.attributes.int("seed")), UInt64(try call.attributes.int("stream")))
+    let (seed, stream) = (try call.attributes.natural("seed"), try call.attributes.natural("stream"))
     if try call.attributes.bool("inPlace"), !x.isEmpty {
       let output = try backend.duplicate(x)
       try backend.dropout(output, probability: probability, seed: seed, stream: stream, into: output)
@@ -36,7 +36,7 @@ struct DropoutOperation: ConformanceOperation {
 
   func reference(_ call: OperationCall, cotangent: [Double]?, gradients: Set<Int>) throws -> [String: Expectation] {
     let probability = Double(try call.attributes.float("probability"))
-    let (seed, stream) = (UInt64(try call.attributes.int("seed")), UInt64(try call.attributes.int("stream")))
+    let (seed, stream) = (try call.attributes.natural("seed"), try call.attributes.natural("stream"))
     let kept = Tracked(1) - Tracked(probability)
     func dropped(_ values: [Double]) -> Expectation {
       Expectation(

@@ -14,7 +14,8 @@ struct MatmulOperation: ConformanceOperation {
     inputs: [
       InputDocumentation(0, "A", "[.., M, K], or [.., K, M] if transposeA"),
       InputDocumentation(
-        1, "B", "[.., K, N], or [.., N, K] if transposeB; leading sizes of A or none; F32, BF16 or F16"),
+        1, "B", "[.., K, N], or [.., N, K] if transposeB; leading sizes of A or none; F32, BF16 or F16",
+        types: InputDocumentation.weightTypes),
       InputDocumentation(2, "bias", "[N]", optional: true),
       InputDocumentation(3, "C", "[.., M, N]", optional: true),
     ],

@@ -26,6 +26,7 @@ struct AdamWOperation: ConformanceOperation {
   }
 
   func run(_ session: DeviceSession, _ call: OperationCall, cotangent: HostTensor?, gradients: Set<Int>) throws {
+    try session.requireSameShapes([1, 2, 3], of: call)
     let parameter = try session.input(0, of: call, isMutable: true)
     let first = try session.input(2, of: call, isMutable: true)
     let second = try session.input(3, of: call, isMutable: true)
@@ -96,6 +97,13 @@ struct AdafactorOperation: ConformanceOperation {
   }
 
   func run(_ session: DeviceSession, _ call: OperationCall, cotangent: HostTensor?, gradients: Set<Int>) throws {
+    try session.requireSameShapes(call.inputs[3] == nil ? [1, 2] : [1], of: call)
+    if let columns = call.inputs[3]?.shape {
+      let (shape, rows) = (call.shape(0), call.shape(2))
+      guard shape.rank == 2, rows == [shape[0]], columns == [shape[1]] else {
+        throw ConformanceError.invalidCall("moments \(rows) and \(columns) of a parameter \(shape)")
+      }
+    }
     let parameter = try session.input(0, of: call, isMutable: true)
     let rows = try session.input(2, of: call, isMutable: true)
     let columns = call.inputs[3] == nil ? nil : try session.input(3, of: call, isMutable: true)
@@ -176,6 +184,7 @@ struct SGDOperation: ConformanceOperation {
     output: "parameter and velocity after the step")
 
   func run(_ session: DeviceSession, _ call: OperationCall, cotangent: HostTensor?, gradients: Set<Int>) throws {
+    try session.requireSameShapes(call.inputs[2] == nil ? [1] : [1, 2], of: call)
     let parameter = try session.input(0, of: call, isMutable: true)
     let velocity = call.inputs[2] == nil ? nil : try session.input(2, of: call, isMutable: true)
     try session.backend.sgd(

@@ -5,7 +5,8 @@ struct GatherRowsOperation: ConformanceOperation {
   let documentation = OperationDocumentation(
     name: "gatherRows",
     inputs: [
-      InputDocumentation(0, "table", "[R, n]; F32, BF16 or F16"), InputDocumentation(1, "indices", "I32 [m], in 0..<R"),
+      InputDocumentation(0, "table", "[R, n]; F32, BF16 or F16", types: InputDocumentation.weightTypes),
+      InputDocumentation(1, "indices", "I32 [m], in 0..<R", types: [.i32]),
     ],
     attributes: [], output: "[m, n]")
 
@@ -41,7 +42,7 @@ struct ScatterAddRowsOperation: ConformanceOperation {
   let documentation = OperationDocumentation(
     name: "scatterAddRows",
     inputs: [
-      InputDocumentation(0, "base", "[R, n]"), InputDocumentation(1, "indices", "I32 [m], in 0..<R"),
+      InputDocumentation(0, "base", "[R, n]"), InputDocumentation(1, "indices", "I32 [m], in 0..<R", types: [.i32]),
       InputDocumentation(2, "updates", "[m, n]"),
     ],
     attributes: [], output: "base plus every update at its row; repeated indices add up; [R, n]")
@@ -96,7 +97,7 @@ struct ScatterRowsOperation: ConformanceOperation {
   let documentation = OperationDocumentation(
     name: "scatterRows",
     inputs: [
-      InputDocumentation(0, "destination", "[R, n]"), InputDocumentation(1, "indices", "I32 [m], no row twice"),
+      InputDocumentation(0, "destination", "[R, n]"), InputDocumentation(1, "indices", "I32 [m], no row twice", types: [.i32]),
       InputDocumentation(2, "source", "[m, n]"),
     ],
     attributes: [], output: "the destination with row indices[i] replaced by row i of the source; [R, n]")

@@ -80,7 +80,7 @@ func trackedSoftmax(_ scores: [Tracked]) -> (probabilities: [Tracked], logSumExp
   var largest = Tracked(-.infinity)
   for score in scores where score.value.isNaN || score.value > largest.value { largest = score }
   if scores.contains(where: \.value.isNaN) || largest.value == .infinity {
-    return (scores.map { _ in Tracked(.nan) }, Tracked(largest.value == .infinity ? .infinity : .nan))
+    return (scores.map { _ in Tracked(.nan) }, Tracked(.nan))
   }
   guard largest.value > -.infinity else { return (scores.map { _ in Tracked(0) }, Tracked(-.infinity)) }
   let exponentials = scores.map { $0.value == -.infinity ? Tracked(0) : ($0 - largest).exponential }

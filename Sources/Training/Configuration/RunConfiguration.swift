@@ -7,8 +7,14 @@ public struct RunConfiguration: Sendable, Equatable {
 
   /// The model's directory.
   public var model: String?
-  public var data: String?
-  public var validation: String?
+  /// A configuration for a model from scratch.
+  public var configJSON: String?
+  /// The tokenizer's file for a model from scratch.
+  public var tokenizer: String?
+  public var data: [String] = []
+  public var validation: [String] = []
+  /// Tokens that a sequence of running text reads; nil for as many as the model has positions.
+  public var sequenceLength: Int?
   public var output: String?
 
   // MARK: - Method; nil stands for what the named point says
@@ -36,6 +42,8 @@ public struct RunConfiguration: Sendable, Equatable {
   // MARK: - Recipe
 
   public var options = TrainingOptions()
+  /// The rate, where one was chosen; `resolvedOptions` has another default for each kind of training.
+  public var learningRate: Double?
 
   /// The operand type of matrix products.
   public enum ComputeType: String, Sendable, CaseIterable, Codable {
@@ -45,8 +53,17 @@ public struct RunConfiguration: Sendable, Equatable {
 
   public init() {}
 
-  /// The file behind `demonstrationData` or its default.
-  public var demonstrationFile: String? { demonstrationData ?? data }
+  /// The options with a rate that suits what is trained, unless one was chosen.
+  public func resolvedOptions(training trainable: Trainable) -> TrainingOptions {
+    var options = options
+    options.learningRate = learningRate ?? (trainable == .all ? Self.modelRate : Self.promptRate)
+    return options
+  }
+
+  /// The default rate for prompts, which bear large steps.
+  static let promptRate = 0.01
+  /// The default rate for whole models.
+  static let modelRate = 5e-5
 
   /// The point on the axes: the named one with single axes changed.
   ///
@@ -102,7 +119,7 @@ public struct RunConfiguration: Sendable, Equatable {
     }.joined()
   }
 
-  private static func text(_ value: ConfigurationValue) -> String {
+  static func text(_ value: ConfigurationValue) -> String {
     switch value {
     case .string(let string): quoted(string)
     case .integer(let number): String(number)
@@ -149,7 +166,7 @@ public enum Recipe: String, Sendable, CaseIterable {
       configuration.promptInit = "vocabulary"
       configuration.options.batchSize = 32
       configuration.options.optimizer = .adafactor
-      configuration.options.learningRate = 0.3
+      configuration.learningRate = 0.3
       configuration.options.schedule = .constant
       configuration.options.warmupSteps = 0
       configuration.options.weightDecay = 1e-5
