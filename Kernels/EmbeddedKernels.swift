@@ -2,6 +2,7 @@ extension KernelLibrary {
   /// The files that are built in, by name.
   static let embedded: [String: [UInt8]] = [
     "attention_cpu.cl": PackageResources.attention_cpu_cl,
+    "attention_gpu.cl": PackageResources.attention_gpu_cl,
     "attention_plain.cl": PackageResources.attention_plain_cl,
     "columns.cl": PackageResources.columns_cl,
     "elementwise.cl": PackageResources.elementwise_cl,

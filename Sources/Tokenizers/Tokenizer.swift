@@ -45,6 +45,11 @@ public struct SpecialToken: Sendable {
   public let content: String
   /// Its id.
   public let id: Int32
+
+  public init(content: String, id: Int32) {
+    self.content = content
+    self.id = id
+  }
 }
 
 /// The special tokens of a tokenizer and their roles.
@@ -59,4 +64,6 @@ public struct SpecialTokens: Sendable {
   public var unknown: SpecialToken?
   /// The ids that `decode(_:skipSpecialTokens:)` leaves out.
   public var ids: Set<Int32> = []
+
+  public init() {}
 }

@@ -46,9 +46,7 @@ import Testing
     // Ids 0..<4 are symbols; each merge makes a new id of two that exist.
     var ids: [[Int32]: Int32] = [:]
     for rank in 0..<200 {
-      let pair = [
-        Int32.random(in: 0..<Int32(4 + ids.count), using: &generator), Int32.random(in: 0..<4, using: &generator),
-      ]
+      let pair = (0..<2).map { _ in Int32.random(in: 0..<Int32(min(4 + ids.count, 16)), using: &generator) }
       guard ids[pair] == nil else { continue }
       ids[pair] = Int32(4 + ids.count)
       table.insert(pair[0], pair[1], rank: UInt32(rank), id: Int32(3 + ids.count))
