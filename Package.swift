@@ -17,7 +17,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "3.10.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
-    .package(url: "https://github.com/jpsim/Yams", from: "5.0.0"),
+    .package(url: "https://github.com/jpsim/Yams", "5.0.0"..<"7.0.0"),
   ],
   targets: [
     // MARK: - Devices
@@ -26,7 +26,15 @@ let package = Package(
     .target(name: "CPUTiles"),
     .target(name: "CPUBackend", dependencies: ["Compute", "CPUTiles"]),
     .target(name: "COpenCL"),
-    .target(name: "Kernels", path: "Kernels"),
+    .target(
+      name: "Kernels", path: "Kernels",
+      resources: [
+        "attention_cpu", "attention_gpu", "attention_plain", "columns", "elementwise", "functions", "lanes",
+        "matmul_cpu", "matmul_gpu",
+        "matmul_pack", "matmul_plain",
+        "normalization", "operands",
+        "optimizers", "reductions", "rows", "softmax", "visibility",
+      ].map { .embedInCode("\($0).cl") }),
     .target(
       name: "OpenCLBackend",
       dependencies: [
@@ -51,8 +59,6 @@ let package = Package(
       name: "Training",
       dependencies: [
         "Compute", "Autodiff", "Tokenizers", "LanguageModels", "PromptTuning", "CZlib",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
       ]),
     .target(
@@ -75,7 +81,9 @@ let package = Package(
     // MARK: - Tests
 
     .target(
-      name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["Compute", "CPUBackend", "OpenCLBackend", "Tokenizers", "LanguageModels"],
+      path: "Tests/TestSupport"),
+    .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "COpenCL", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
     .testTarget(name: "CPUBackendTests", dependencies: ["Compute", "CPUBackend"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
@@ -87,10 +95,10 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "PromptTuningTests", dependencies: ["PromptTuning", "TestSupport"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "TestSupport"], resources: [.copy("Fixtures")]),
+      name: "TrainingTests", dependencies: ["Training", "Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandTests", dependencies: ["softprompt"]),
+    .testTarget(name: "CommandTests", dependencies: ["softprompt", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

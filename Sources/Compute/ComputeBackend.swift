@@ -65,7 +65,9 @@ extension ComputeBackend {
     return tensor
   }
 
-  /// The elements of an `f32` tensor in row-major order. Waits for the device.
+  /// The elements of an `f32` tensor in row-major order.
+  ///
+  /// Waits for the device.
   public func values(_ tensor: Tensor) throws -> [Float] {
     try require(tensor, .f32, "download", "the tensor")
     guard !tensor.isEmpty else { return [] }
@@ -74,7 +76,9 @@ extension ComputeBackend {
     return values
   }
 
-  /// The elements of an `i32` tensor. Waits for the device.
+  /// The elements of an `i32` tensor.
+  ///
+  /// Waits for the device.
   public func integers(_ tensor: Tensor) throws -> [Int32] {
     try require(tensor, .i32, "download", "the tensor")
     guard !tensor.isEmpty else { return [] }

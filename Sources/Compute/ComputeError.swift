@@ -1,4 +1,6 @@
-/// What can go wrong between a request and a device. Every description is one line that names the operation.
+/// What can go wrong between a request and a device.
+///
+/// Every description is one line that names the operation.
 public enum ComputeError: Error, Sendable, CustomStringConvertible {
   /// Two shapes that do not go together.
   case shapeMismatch(operation: String, Shape, Shape)

@@ -1,4 +1,6 @@
-/// The element type of a tensor as it lies in memory. Arithmetic always accumulates in `f32`.
+/// The element type of a tensor as it lies in memory.
+///
+/// Arithmetic always accumulates in `f32`.
 public enum DType: String, Sendable, Hashable, CaseIterable {
   case f32
   case bf16

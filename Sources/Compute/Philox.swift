@@ -16,7 +16,9 @@ public struct Philox: Sendable, Hashable, Codable {
     self.index = index
   }
 
-  /// The four 32-bit words of one block. The counter is (block, stream), the key is the seed; low words first.
+  /// The four 32-bit words of one block.
+  ///
+  /// The counter is (block, stream), the key is the seed; low words first.
   public static func block(seed: UInt64, stream: UInt64, block: UInt64) -> SIMD4<UInt32> {
     var counter = SIMD4<UInt32>(
       UInt32(truncatingIfNeeded: block), UInt32(truncatingIfNeeded: block >> 32),

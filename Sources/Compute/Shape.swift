@@ -15,7 +15,9 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   /// How many elements there are; 1 for a scalar.
   public var count: Int { dimensions.reduce(1, *) }
 
-  /// The last dimension: the length of a row. 1 for a scalar.
+  /// The last dimension: the length of a row.
+  ///
+  /// 1 for a scalar.
   public var columns: Int { dimensions.last ?? 1 }
 
   /// The product of all dimensions but the last.

@@ -1,4 +1,6 @@
-/// Device memory that a backend handed out. It knows its size in bytes, and nothing of shapes or types.
+/// Device memory that a backend handed out.
+///
+/// It knows its size in bytes, and nothing of shapes or types.
 ///
 /// The memory goes back to the backend's pool when the last reference goes.
 public protocol Storage: AnyObject {

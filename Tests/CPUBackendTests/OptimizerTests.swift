@@ -82,7 +82,7 @@ import Testing
           let clip = max(1, (u.reduce(0) { $0 + $1 * $1 } / Double(u.count)).squareRoot())
           u = u.map { $0 / clip }
           let size = scales ? 0.3 * max(1e-3, (p.reduce(0) { $0 + $1 * $1 } / Double(p.count)).squareRoot()) : 0.3
-          for i in p.indices { p[i] -= size * u[i] + 0.3 * 0.1 * p[i] }
+          for i in p.indices { p[i] -= size * (u[i] + 0.1 * p[i]) }
         }
         expectClose(try backend.values(parameter), p, absolute: 1e-5, "\(rows) x \(n)")
       }

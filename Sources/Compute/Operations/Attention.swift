@@ -32,7 +32,7 @@ public struct AttentionAttributes {
 
 /// Attention output and what its backward pass needs.
 public struct AttentionResult {
-  /// `[Q, heads valueWidth]`
+  /// Shape `[Q, heads valueWidth]`.
   public let output: Tensor
   /// Logarithm of the sum of exponentials of each query's scores, `[Q, heads]`; -infinity where nothing is seen.
   public let logSumExp: Tensor
@@ -61,8 +61,9 @@ public protocol AttentionKernels: AnyObject {
     q: Tensor, k: Tensor, v: Tensor, _ layout: AttentionLayout, _ attributes: AttentionAttributes,
     into output: Tensor, logSumExp: Tensor) throws
 
-  /// Gradients with respect to q, k, v and, where `gradients.table` is present, the relative-position table. Every
-  /// element is written; a key row that nobody sees gets zeros, one that many segments see the sum.
+  /// Gradients with respect to q, k, v and, where `gradients.table` is present, the relative-position table.
+  ///
+  /// Every element is written; a key row that nobody sees gets zeros, one that many segments see the sum.
   func attentionBackward(
     _ cotangent: Tensor, q: Tensor, k: Tensor, v: Tensor, _ result: AttentionResult, _ layout: AttentionLayout,
     _ attributes: AttentionAttributes, into gradients: AttentionGradients) throws
@@ -137,10 +138,19 @@ extension ComputeBackend {
     }
     switch attributes.bias {
     case .none: break
-    case .alibi(let slopes): try requireShape(slopes, [heads], "attention")
-    case .relative(let table, _, _):
+    case .alibi(let slopes):
+      try require(slopes, .f32, "attention", "the slopes")
+      try requireShape(slopes, [heads], "attention")
+    case .relative(let table, let bidirectional, let maximumDistance):
+      try require(table, .f32, "attention", "the table")
       guard table.shape.rank == 2, table.columnCount == heads else {
         throw ComputeError.shapeMismatch(operation: "attention", table.shape, [heads])
+      }
+      // Half of the buckets of a direction hold one distance each; without any the logarithms have no base.
+      let exact = table.shape[0] / (bidirectional ? 4 : 2)
+      guard exact > 0, maximumDistance > exact else {
+        throw ComputeError.invalidArgument(
+          operation: "attention", "\(table.shape[0]) buckets for distances up to \(maximumDistance)")
       }
     }
     return v.columnCount / keyValueHeads

@@ -25,7 +25,9 @@ public struct AttentionSegment: Hashable, Sendable {
   /// How many shared keys there are.
   public var sharedCount: Int { shared.reduce(0) { $0 + $1.count } }
 
-  /// The position of the first query. Negative where there are more queries than keys.
+  /// The position of the first query.
+  ///
+  /// Negative where there are more queries than keys.
   public var firstQueryPosition: Int { sharedCount + own.count - queries.count }
 }
 
@@ -39,7 +41,9 @@ public final class AttentionLayout {
   /// Rows of k and v.
   public let keyCount: Int
 
-  /// What backends made of this layout (tables on their device), by their own key. Only backends touch it.
+  /// What backends made of this layout (tables on their device), by their own key.
+  ///
+  /// Only backends touch it.
   public var prepared: [ObjectIdentifier: AnyObject] = [:]
 
   /// - Throws: `ComputeError.invalidArgument` if a range reaches beyond the rows, or a query has no segment or two.

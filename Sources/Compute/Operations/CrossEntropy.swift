@@ -23,7 +23,7 @@ public protocol CrossEntropyKernels: AnyObject {
 public struct CrossEntropyResult {
   /// `[T]`; 0 in ignored rows.
   public let losses: Tensor
-  /// `[T]`
+  /// Shape `[T]`.
   public let logSumExp: Tensor
 }
 
@@ -91,8 +91,10 @@ extension ComputeBackend {
     let unitGradient = wantsGradient ? try allocate(hidden.shape, .f32) : nil
     try forEachChunk(hidden, labels, weight, bias, options) { rows, hiddenChunk, labelChunk, logits in
       let result = try crossEntropy(logits, labelChunk, ignoreIndex: ignoreIndex)
-      try copy(result.losses, to: Tensor(
-        storage: losses.storage, offset: losses.offset + rows.lowerBound, shape: [rows.count], dtype: .f32))
+      try copy(
+        result.losses,
+        to: Tensor(
+          storage: losses.storage, offset: losses.offset + rows.lowerBound, shape: [rows.count], dtype: .f32))
       guard let unitGradient else { return }
       let ones = try allocate([rows.count], .f32)
       try fill(ones, with: 1)

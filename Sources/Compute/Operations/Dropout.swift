@@ -1,13 +1,17 @@
 /// Dropout with Philox numbers.
 public protocol DropoutKernels: AnyObject {
   /// `output[i] = x[i] / (1 - probability)` where the i-th uniform number of (seed, stream) is at least `probability`,
-  /// else 0. The i-th number is `(word i % 4 of block i / 4) >> 8` times 2^-24, as `Philox.nextUniform` draws it.
-  /// `output` may be `x` itself. The gradient is the same map.
+  /// else 0.
+  ///
+  /// The i-th number is `(word i % 4 of block i / 4) >> 8` times 2^-24, as `Philox.nextUniform` draws it. `output` may
+  /// be `x` itself. The gradient is the same map.
   func dropout(_ x: Tensor, probability: Float, seed: UInt64, stream: UInt64, into output: Tensor) throws
 }
 
 extension ComputeBackend {
-  /// Dropout (Srivastava et al., 2014). Applied to a cotangent with the same arguments it is its own gradient.
+  /// Dropout (Srivastava et al., 2014).
+  ///
+  /// Applied to a cotangent with the same arguments it is its own gradient.
   ///
   /// - Throws: `ComputeError.invalidArgument` unless `0 <= probability < 1`.
   public func dropout(_ x: Tensor, probability: Float, seed: UInt64, stream: UInt64) throws -> Tensor {

@@ -1,10 +1,13 @@
 /// Sums, products and scaling, element by element.
 public protocol ElementwiseKernels: AnyObject {
-  /// `output = a + b`. `b` has the shape of `a`, or is one row `[n]` that is added to every row of `a`.
-  /// `output` may be `a` itself.
+  /// `output = a + b`.
+  ///
+  /// `b` has the shape of `a`, or is one row `[n]` that is added to every row of `a`. `output` may be `a` itself.
   func add(_ a: Tensor, _ b: Tensor, into output: Tensor) throws
 
-  /// `output = a b`, with the same shapes as `add`. `output` may be `a` itself.
+  /// `output = a b`, with the same shapes as `add`.
+  ///
+  /// `output` may be `a` itself.
   func multiply(_ a: Tensor, _ b: Tensor, into output: Tensor) throws
 
   /// `output = factor x`; `output` may be `x` itself.

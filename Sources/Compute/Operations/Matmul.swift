@@ -36,7 +36,9 @@ public protocol MatmulKernels: AnyObject {
     _ problem: MatmulProblem, _ a: Tensor, _ b: Tensor, bias: Tensor?, addend: Tensor?, into output: Tensor) throws
 }
 
-/// How a matrix product is to be computed. The defaults give `A B`.
+/// How a matrix product is to be computed.
+///
+/// The defaults give `A B`.
 public struct MatmulOptions: Hashable, Sendable {
   public var transposeA = false
   public var transposeB = false
@@ -124,7 +126,9 @@ extension ComputeBackend {
     return (problem, shape)
   }
 
-  /// The gradient of `matmul` (without activation) with respect to A. Needs B only.
+  /// The gradient of `matmul` (without activation) with respect to A.
+  ///
+  /// Needs B only.
   ///
   /// - Parameter cotangent: `[.., M, N]`.
   /// - Returns: the shape of A.

@@ -35,7 +35,7 @@ public protocol NormalizationKernels: AnyObject {
 public struct LayerNormResult {
   /// The shape of the input.
   public let output: Tensor
-  /// `[rows]`
+  /// Shape `[rows]`.
   public let mean: Tensor
   /// `1 / sqrt(variance + epsilon)`, `[rows]`.
   public let rstd: Tensor
@@ -58,7 +58,10 @@ extension ComputeBackend {
   ///   - bias: `[n]`.
   public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor?, epsilon: Float = 1e-5) throws -> LayerNormResult {
     try requireNormalizable(x, weight, "layerNorm")
-    if let bias { try requireShape(bias, weight.shape, "layerNorm") }
+    if let bias {
+      try require(bias, .f32, "layerNorm", "the bias")
+      try requireShape(bias, weight.shape, "layerNorm")
+    }
     let result = LayerNormResult(
       output: try allocate(x.shape, .f32), mean: try allocate([x.rowCount], .f32),
       rstd: try allocate([x.rowCount], .f32))

@@ -64,15 +64,17 @@ public enum AdafactorMoments {
 
 /// Optimizer steps, in place on one parameter.
 public protocol OptimizerKernels: AnyObject {
-  /// `p *= 1 - rate decay; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;`
-  /// `p -= rate / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + epsilon)`. The powers are computed in Double.
+  /// `p *= 1 - rate decay; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;` `p -= rate / (1 - b1^t) m / (sqrt(v) /
+  /// sqrt(1 - b2^t) + epsilon)`.
+  ///
+  /// The powers are computed in Double.
   func adamW(_ step: AdamWStep, parameter: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor) throws
 
-  /// With `b = 1 - step^-decay` and `s = g^2 + epsilon1`:
-  /// factored: `R = b R + (1 - b) rowMeans(s); C = b C + (1 - b) columnMeans(s);`
-  /// `u = g / sqrt(R C' / mean(R))`; full: `V = b V + (1 - b) s; u = g / sqrt(V)`.
+  /// With `b = 1 - step^-decay` and `s = g^2 + epsilon1`: factored: `R = b R + (1 - b) rowMeans(s); C = b C + (1 - b)
+  /// columnMeans(s);` `u = g / sqrt(R C' / mean(R))`; full: `V = b V + (1 - b) s; u = g / sqrt(V)`.
+  ///
   /// Then `u /= max(1, rms(u) / clipThreshold)`, `a = rate (times max(epsilon2, rms(p)) if it scales)`,
-  /// `p -= a u + rate decay p`.
+  /// `p -= a (u + decay p)`, as in transformers.
   func adafactor(_ step: AdafactorStep, parameter: Tensor, gradient: Tensor, moments: AdafactorMoments) throws
 
   /// `g += decay p; velocity = momentum velocity + g; p -= rate velocity`; without velocity `p -= rate g`.

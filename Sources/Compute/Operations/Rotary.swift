@@ -1,7 +1,8 @@
 /// Rotary position embedding.
 public protocol RotaryKernels: AnyObject {
-  /// Rotates pairs of columns of each head by `positions[t] inverseFrequencies[i]`. See `ComputeBackend.rotary`.
-  /// `output` may be `x` itself.
+  /// Rotates pairs of columns of each head by `positions[t] inverseFrequencies[i]`.
+  ///
+  /// See `ComputeBackend.rotary`. `output` may be `x` itself.
   func rotary(_ x: Tensor, _ positions: Indices, _ attributes: RotaryAttributes, into output: Tensor) throws
 }
 

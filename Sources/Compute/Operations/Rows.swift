@@ -1,6 +1,8 @@
 /// Moving rows and columns of matrices.
 public protocol RowKernels: AnyObject {
-  /// `output[i] = table[indices[i]]`. The table is `[R, n]` in `f32`, `bf16` or `f16`; the output `[m, n]` in `f32`.
+  /// `output[i] = table[indices[i]]`.
+  ///
+  /// The table is `[R, n]` in `f32`, `bf16` or `f16`; the output `[m, n]` in `f32`.
   func gatherRows(_ table: Tensor, _ indices: Indices, into output: Tensor) throws
 
   /// `accumulator[indices[i]] += updates[i]`, in place; repeated indices add up, in the order of i.
@@ -17,6 +19,7 @@ public protocol RowKernels: AnyObject {
   func columnSums(_ x: Tensor, into output: Tensor) throws
 
   /// The place of the largest value of each row, the first one if there are several; NaN counts as largest.
+  ///
   /// `output` is `i32`, `[rows]`.
   func argmaxRows(_ x: Tensor, into output: Tensor) throws
 }
@@ -39,7 +42,9 @@ extension ComputeBackend {
     return output
   }
 
-  /// `base` plus every update at its row: `[R, n]`. Repeated indices add up.
+  /// `base` plus every update at its row: `[R, n]`.
+  ///
+  /// Repeated indices add up.
   public func scatterAddRows(base: Tensor, _ indices: Indices, updates: Tensor) throws -> Tensor {
     let output = try duplicate(base)
     try scatterAddRows(indices, updates: updates, onto: output)

@@ -1,6 +1,8 @@
 /// Softmax over rows.
 public protocol SoftmaxKernels: AnyObject {
-  /// `output = softmax(scale X + mask)` over each row. A row with everything masked (-infinity) gives zeros.
+  /// `output = softmax(scale X + mask)` over each row.
+  ///
+  /// A row with everything masked (-infinity) gives zeros.
   ///
   /// - Parameters:
   ///   - x: `[rows, n]`.

@@ -1,0 +1,103 @@
+// Included by the row and element kernels: one source for three ways to run it.
+//
+// Build parameters:
+//   WIDTH  floats that a work-item handles at a time: 1, or 16 (float16) on processors
+//   GROUP  work-items of a work-group, a power of two; they share one row
+//   BLOCK  elements that a work-group handles in the kernels that know no rows
+//
+// A loop over a row runs over vectors; the lanes behind the row's end are loaded as a neutral value and not stored.
+// Loads may read up to 15 floats behind the end of a row: every buffer has 256 bytes of slack at its end.
+
+#ifndef WIDTH
+#define WIDTH 1
+#endif
+#ifndef GROUP
+#define GROUP 1
+#endif
+#ifndef BLOCK
+#define BLOCK 1024
+#endif
+
+#define LANE ((int)get_local_id(0))
+
+// A tensor argument is a buffer and the index of the tensor's first element.
+#define TENSOR(type, name) __global type *name, ulong name##_first
+#define OPEN(name) name += name##_first
+
+// Rows are dealt to work-groups one by one.
+#define FOR_ROWS(row, rows) for (size_t row = get_group_id(0); row < rows; row += get_num_groups(0))
+#define FOR_ROW(j, n) for (int j = LANE * WIDTH; j < n; j += GROUP * WIDTH)
+
+// Elements are dealt to work-groups in blocks.
+#define FOR_BLOCK(i, n)                                                                         \
+  for (size_t i = get_group_id(0) * (size_t)BLOCK + LANE * WIDTH, block_end = min((size_t)(n),  \
+                  (get_group_id(0) + 1) * (size_t)BLOCK); i < block_end; i += GROUP * WIDTH)
+
+#if WIDTH == 16
+typedef float16 vec;
+typedef int16 ivec;
+#define LANES ((int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#define AS_VEC as_float16
+#define AS_IVEC as_int16
+inline vec load(const __global float *p, int left, float neutral) {
+  return LANES < (int16)left ? vload16(0, p) : (float16)neutral;
+}
+inline void store(vec v, __global float *p, int left) {
+  if (left >= 16) {
+    vstore16(v, 0, p);
+  } else {
+    float lanes[16];
+    vstore16(v, 0, lanes);
+    for (int i = 0; i < left; i++) p[i] = lanes[i];
+  }
+}
+inline float lanes_sum(vec v) {
+  const float8 a = v.lo + v.hi;
+  const float4 b = a.lo + a.hi;
+  const float2 c = b.lo + b.hi;
+  return c.lo + c.hi;
+}
+inline float lanes_max(vec v) {
+  const float8 a = fmax(v.lo, v.hi);
+  const float4 b = fmax(a.lo, a.hi);
+  const float2 c = fmax(b.lo, b.hi);
+  return fmax(c.lo, c.hi);
+}
+#else
+typedef float vec;
+typedef int ivec;
+#define AS_VEC as_float
+#define AS_IVEC as_int
+inline vec load(const __global float *p, int left, float neutral) { return *p; }
+inline void store(vec v, __global float *p, int left) { *p = v; }
+inline float lanes_sum(vec v) { return v; }
+inline float lanes_max(vec v) { return v; }
+#endif
+
+// Elements left in a row from j, for `load` and `store`.
+#define LEFT(j, n) (int)min((size_t)WIDTH, (size_t)(n) - (size_t)(j))
+
+#if GROUP > 1
+#define SCRATCH __local float scratch[GROUP]
+#define REDUCTION(name, combine)                                                      \
+  inline float name(float x, __local float *scratch) {                                \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                     \
+    scratch[LANE] = x;                                                                \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                     \
+    for (int half_size = GROUP / 2; half_size > 0; half_size /= 2) {                  \
+      if (LANE < half_size)                                                           \
+        scratch[LANE] = combine(scratch[LANE], scratch[LANE + half_size]);            \
+      barrier(CLK_LOCAL_MEM_FENCE);                                                   \
+    }                                                                                 \
+    return scratch[0];                                                                \
+  }
+#define ADDED(a, b) ((a) + (b))
+REDUCTION(reduce_sum, ADDED)
+REDUCTION(reduce_max, fmax)
+#define GROUP_SUM(v) reduce_sum(lanes_sum(v), scratch)
+#define GROUP_MAX(v) reduce_max(lanes_max(v), scratch)
+#else
+#define SCRATCH
+#define GROUP_SUM(v) lanes_sum(v)
+#define GROUP_MAX(v) lanes_max(v)
+#endif

@@ -1,0 +1,65 @@
+import Compute
+
+extension Tape {
+  /// `a + b`; `b` has the shape of `a`, or is a row `[n]` for every row of `a`.
+  public func add(_ a: Variable, _ b: Variable) throws -> Variable {
+    let backend = backend
+    let isRow = a.shape != b.shape
+    return try record("add", try backend.add(a.value, b.value), inputs: [a, b]) { cotangent, wanted in
+      [
+        wanted[0] ? cotangent : nil,
+        wanted[1] ? (isRow ? try backend.columnSums(cotangent) : cotangent) : nil,
+      ]
+    }
+  }
+
+  /// `a b`, element by element; `b` has the shape of `a`, or is a row `[n]` for every row of `a`.
+  public func multiply(_ a: Variable, _ b: Variable) throws -> Variable {
+    let (backend, first, second) = (backend, a.value, b.value)
+    let isRow = a.shape != b.shape
+    return try record("multiply", try backend.multiply(first, second), inputs: [a, b]) { cotangent, wanted in
+      var parts: [Tensor?] = [wanted[0] ? try backend.multiply(cotangent, second) : nil, nil]
+      if wanted[1] {
+        let product = try backend.multiply(cotangent, first)
+        parts[1] = isRow ? try backend.columnSums(product) : product
+      }
+      return parts
+    }
+  }
+
+  /// Computes `factor x`.
+  public func scale(_ x: Variable, by factor: Float) throws -> Variable {
+    let backend = backend
+    return try record("scale", try backend.scale(x.value, by: factor), inputs: [x]) { cotangent, _ in
+      [try backend.scale(cotangent, by: factor)]
+    }
+  }
+
+  /// An elementwise non-linearity.
+  public func activation(_ kind: Activation, _ x: Variable) throws -> Variable {
+    let (backend, input) = (backend, x.value)
+    return try record(kind.rawValue, try backend.activation(kind, input), inputs: [x]) { cotangent, _ in
+      [try backend.activationBackward(kind, cotangent, x: input)]
+    }
+  }
+
+  /// Computes `activation(gate) up`.
+  public func gated(_ kind: Activation, gate: Variable, up: Variable) throws -> Variable {
+    let (backend, gateValue, upValue) = (backend, gate.value, up.value)
+    let output = try backend.gated(kind, gate: gateValue, up: upValue)
+    return try record("gated", output, inputs: [gate, up]) { cotangent, _ in
+      let gradients = try backend.gatedBackward(kind, cotangent, gate: gateValue, up: upValue)
+      return [gradients.gate, gradients.up]
+    }
+  }
+
+  /// Dropout with the numbers of (seed, stream); the value itself where the probability is 0.
+  public func dropout(_ x: Variable, probability: Float, seed: UInt64, stream: UInt64) throws -> Variable {
+    guard probability > 0 else { return x }
+    let backend = backend
+    let output = try backend.dropout(x.value, probability: probability, seed: seed, stream: stream)
+    return try record("dropout", output, inputs: [x]) { cotangent, _ in
+      [try backend.dropout(cotangent, probability: probability, seed: seed, stream: stream)]
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import Compute
+
+extension Tape {
+  /// `x W + bias` over the last dimension, or `x W' + bias` with `transposeB`.
+  ///
+  /// - Parameters:
+  ///   - x: `[rows, k]`.
+  ///   - weight: `[k, n]`, or `[n, k]` with `transposeB`; f32, bf16 or f16; trainable only in f32.
+  ///   - bias: `[n]`.
+  /// - Returns: `[rows, n]`.
+  public func linear(
+    _ x: Variable, weight: Variable, bias: Variable? = nil, transposeB: Bool = false, roundsOperands: Bool = false
+  ) throws -> Variable {
+    // A weight that is being trained changes between steps, so the backend must not keep a repacked copy of it.
+    let options = MatmulOptions(
+      transposeB: transposeB, frozen: !weight.requiresGradient, roundsOperands: roundsOperands)
+    let output = try backend.matmul(x.value, weight.value, options, bias: bias?.value)
+    let (backend, input, matrix) = (backend, x.value, weight.value)
+    return try record("linear", output, inputs: [x, weight] + (bias.map { [$0] } ?? [])) { cotangent, wanted in
+      var parts: [Tensor?] = [
+        wanted[0] ? try backend.matmulBackwardA(cotangent, matrix, options) : nil,
+        wanted[1] ? try backend.matmulBackwardB(cotangent, input, options, shared: true) : nil,
+      ]
+      if wanted.count == 3 { parts.append(wanted[2] ? try backend.columnSums(cotangent) : nil) }
+      return parts
+    }
+  }
+
+  /// The losses of rows of hidden states under an output projection (`ComputeBackend.linearCrossEntropy`).
+  ///
+  /// - Parameters:
+  ///   - hidden: `[rows, d]`.
+  ///   - weight: `[V, d]`.
+  ///   - bias: `[V]`.
+  /// - Returns: the loss of each row, `[rows]`.
+  public func linearCrossEntropy(
+    _ hidden: Variable, _ labels: Indices, weight: Variable, bias: Variable? = nil, ignoreIndex: Int32 = -100,
+    roundsOperands: Bool = false
+  ) throws -> Variable {
+    let options = MatmulOptions(frozen: !weight.requiresGradient, roundsOperands: roundsOperands)
+    let result = try backend.linearCrossEntropy(
+      hidden.value, labels, weight: weight.value, bias: bias?.value, ignoreIndex: ignoreIndex,
+      wantsGradient: isRecording && hidden.requiresGradient, options: options)
+    let (backend, rows, matrix, shift) = (backend, hidden.value, weight.value, bias?.value)
+    let inputs = [hidden, weight] + (bias.map { [$0] } ?? [])
+    return try record("crossEntropy", result.losses, inputs: inputs) { cotangent, wanted in
+      var parts: [Tensor?] = [nil, nil]
+      if wanted[0], let unit = result.unitGradient { parts[0] = try backend.scaleRows(unit, by: cotangent) }
+      let wantsBias = wanted.count == 3 && wanted[2]
+      var biasGradient: Tensor?
+      if wanted[1] || wantsBias {
+        let gradients = try backend.linearCrossEntropyBackwardParameters(
+          cotangent, rows, labels, weight: matrix, bias: shift, ignoreIndex: ignoreIndex)
+        parts[1] = gradients.weight
+        biasGradient = gradients.bias
+      }
+      if wanted.count == 3 { parts.append(biasGradient) }
+      return parts
+    }
+  }
+
+  /// The losses of rows of logits `[rows, V]`: `[rows]`.
+  public func crossEntropy(_ logits: Variable, _ labels: Indices, ignoreIndex: Int32 = -100) throws -> Variable {
+    let result = try backend.crossEntropy(logits.value, labels, ignoreIndex: ignoreIndex)
+    let (backend, values) = (backend, logits.value)
+    return try record("crossEntropy", result.losses, inputs: [logits]) { cotangent, _ in
+      [
+        try backend.crossEntropyBackward(
+          cotangent, logits: values, labels, ignoreIndex: ignoreIndex, logSumExp: result.logSumExp)
+      ]
+    }
+  }
+}

@@ -1,0 +1,207 @@
+import Compute
+
+/// What went wrong while values were recorded or differentiated.
+public enum AutodiffError: Error, Sendable, CustomStringConvertible {
+  /// A tensor with a NaN or an infinity, found by a checking tape: its name and the first bad element.
+  case nonFinite(tensor: String, element: Int)
+  /// A gradient was asked for a value that no trainable parameter reaches.
+  case nothingToDifferentiate(String)
+  /// A vector-Jacobian product returned another number of gradients than there are inputs.
+  case wrongGradientCount(operation: String, expected: Int, got: Int)
+
+  public var description: String {
+    switch self {
+    case .nonFinite(let tensor, let element): "\(tensor) is not finite at element \(element)"
+    case .nothingToDifferentiate(let name): "\(name) does not depend on anything trainable"
+    case .wrongGradientCount(let operation, let expected, let got):
+      "the gradient of \(operation) has \(got) parts for \(expected) inputs"
+    }
+  }
+}
+
+/// A record of operations from which gradients are computed in reverse.
+///
+/// An operation is recorded with its vector-Jacobian product or not at all: `record` asks for it. What depends on
+/// nothing trainable is computed and forgotten: no closure, no kept activations, no gradient.
+public final class Tape {
+  public let backend: any ComputeBackend
+  /// A tape that does not record computes values only, as in evaluation and decoding.
+  public let isRecording: Bool
+  /// Look at every value and every gradient, and throw `AutodiffError.nonFinite` at the first bad one.
+  ///
+  /// Slow.
+  public let checksFiniteness: Bool
+
+  private struct Node {
+    let outputs: [Variable]
+    let inputs: [Variable]
+    let vjp: (_ cotangents: [Tensor?], _ wanted: [Bool]) throws -> [Tensor?]
+  }
+
+  private var nodes: [Node] = []
+  private var variables: [ObjectIdentifier: Variable] = [:]
+  private var scopes: [String] = []
+
+  public init(_ backend: any ComputeBackend, isRecording: Bool = true, checksFiniteness: Bool = false) {
+    self.backend = backend
+    self.isRecording = isRecording
+    self.checksFiniteness = checksFiniteness
+  }
+
+  // MARK: - Values
+
+  /// A value that nothing trainable reaches.
+  public func constant(_ value: Tensor, name: String = "constant") -> Variable {
+    Variable(value, requiresGradient: false, name: qualified(name))
+  }
+
+  /// The variable of a parameter: one and the same for every use on this tape, so that gradients add up.
+  public func variable(_ parameter: Parameter) -> Variable {
+    let key = ObjectIdentifier(parameter)
+    if let known = variables[key] { return known }
+    let variable = Variable(
+      parameter.value, requiresGradient: isRecording && parameter.isTrainable, name: parameter.name)
+    variables[key] = variable
+    return variable
+  }
+
+  /// A trainable leaf that is not a parameter, for gradients with respect to inputs.
+  public func leaf(_ value: Tensor, name: String) -> Variable {
+    Variable(value, requiresGradient: isRecording, name: qualified(name))
+  }
+
+  /// Names the values recorded inside `body` after a part of the model (`h.3.attn`).
+  public func scope<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
+    scopes.append(name)
+    defer { scopes.removeLast() }
+    return try body()
+  }
+
+  // MARK: - Recording
+
+  /// Puts a computed value on the tape.
+  ///
+  /// - Parameters:
+  ///   - operation: its name, for reports.
+  ///   - output: the computed value.
+  ///   - inputs: what it was computed from.
+  ///   - vjp: given the cotangent of the output and which inputs want a gradient, the gradient of each input (nil
+  ///     where none is wanted). It may return the cotangent itself.
+  /// - Throws: `AutodiffError.nonFinite` on a checking tape.
+  public func record(
+    _ operation: String, _ output: Tensor, inputs: [Variable],
+    vjp: @escaping (_ cotangent: Tensor, _ wanted: [Bool]) throws -> [Tensor?]
+  ) throws -> Variable {
+    let variables = try record(operation, outputs: [output], inputs: inputs) { cotangents, wanted in
+      guard let cotangent = cotangents[0] else { return wanted.map { _ in nil } }
+      return try vjp(cotangent, wanted)
+    }
+    return variables[0]
+  }
+
+  /// Puts the results of an operation with several of them on the tape.
+  ///
+  /// - Parameter vjp: given the cotangents of the outputs (nil for one that nothing depends on, not all nil) and which
+  ///   inputs want a gradient, the gradient of each input.
+  public func record(
+    _ operation: String, outputs: [Tensor], inputs: [Variable],
+    vjp: @escaping (_ cotangents: [Tensor?], _ wanted: [Bool]) throws -> [Tensor?]
+  ) throws -> [Variable] {
+    let name = qualified(operation)
+    if checksFiniteness { for output in outputs { try check(output, name) } }
+    let requiresGradient = isRecording && inputs.contains { $0.requiresGradient }
+    let variables = outputs.map { Variable($0, requiresGradient: requiresGradient, name: name) }
+    if requiresGradient { nodes.append(Node(outputs: variables, inputs: inputs, vjp: vjp)) }
+    return variables
+  }
+
+  /// The gradients of `sum(output cotangent)` with respect to every trainable leaf.
+  ///
+  /// Empties the tape.
+  ///
+  /// - Parameter cotangent: the shape of the output.
+  /// - Throws: `AutodiffError.nothingToDifferentiate` if nothing trainable is reached.
+  public func gradients(of output: Variable, cotangent: Tensor) throws -> Gradients {
+    guard output.requiresGradient else { throw AutodiffError.nothingToDifferentiate(output.name) }
+    guard output.shape == cotangent.shape else {
+      throw ComputeError.shapeMismatch(operation: "gradients", output.shape, cotangent.shape)
+    }
+    var gradients = Gradients(variables: variables)
+    try gradients.accumulate(cotangent, for: output, owned: false, backend)
+    while let node = nodes.popLast() {
+      let cotangents = node.outputs.map { gradients.take($0) }
+      guard cotangents.contains(where: { $0 != nil }) else { continue }
+      let wanted = node.inputs.map(\.requiresGradient)
+      let parts = try node.vjp(cotangents, wanted)
+      let name = node.outputs[0].name
+      guard parts.count == node.inputs.count else {
+        throw AutodiffError.wrongGradientCount(
+          operation: name, expected: node.inputs.count, got: parts.count)
+      }
+      for (input, part) in zip(node.inputs, parts) where input.requiresGradient {
+        guard let part else { continue }
+        if checksFiniteness { try check(part, "gradient of \(input.name) in \(name)") }
+        let fresh = !cotangents.contains { $0?.storage === part.storage }
+        try gradients.accumulate(part, for: input, owned: fresh, backend)
+      }
+    }
+    return gradients
+  }
+
+  private func check(_ tensor: Tensor, _ name: String) throws {
+    guard tensor.dtype == .f32, !tensor.isEmpty else { return }
+    if let element = try backend.firstNonFinite(tensor) {
+      throw AutodiffError.nonFinite(tensor: name, element: element)
+    }
+  }
+
+  private func qualified(_ name: String) -> String { (scopes + [name]).joined(separator: ".") }
+}
+
+/// The gradients that a tape computed.
+public struct Gradients {
+  private struct Entry {
+    var tensor: Tensor
+    /// Nobody else refers to this memory, so sums may be formed in it.
+    var isOwned: Bool
+  }
+
+  private var entries: [ObjectIdentifier: Entry] = [:]
+  private let variables: [ObjectIdentifier: Variable]
+
+  init(variables: [ObjectIdentifier: Variable]) { self.variables = variables }
+
+  /// The gradient of a parameter, in its shape; nil if none reached it.
+  public subscript(_ parameter: Parameter) -> Tensor? {
+    guard let variable = variables[ObjectIdentifier(parameter)] else { return nil }
+    return self[variable]
+  }
+
+  /// The gradient of a leaf, in its shape; nil if none reached it.
+  public subscript(_ variable: Variable) -> Tensor? { entries[ObjectIdentifier(variable)]?.tensor }
+
+  /// How many values hold a gradient.
+  public var count: Int { entries.count }
+
+  mutating func take(_ variable: Variable) -> Tensor? {
+    entries.removeValue(forKey: ObjectIdentifier(variable))?.tensor
+  }
+
+  mutating func accumulate(
+    _ gradient: Tensor, for variable: Variable, owned: Bool, _ backend: any ComputeBackend
+  ) throws {
+    guard gradient.shape == variable.shape else {
+      throw ComputeError.shapeMismatch(operation: "gradient of \(variable.name)", variable.shape, gradient.shape)
+    }
+    let key = ObjectIdentifier(variable)
+    guard let entry = entries[key] else {
+      entries[key] = Entry(tensor: gradient, isOwned: owned)
+      return
+    }
+    if entry.isOwned {
+      try backend.addScaled(gradient, 1, onto: entry.tensor)
+    } else {
+      entries[key] = Entry(tensor: try backend.add(entry.tensor, gradient), isOwned: true)
+    }
+  }
+}

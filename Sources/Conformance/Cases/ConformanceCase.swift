@@ -1,0 +1,85 @@
+import Compute
+
+/// One entry of the table of cases.
+public struct ConformanceCase: Sendable {
+  /// An input: its shape, element type and contents.
+  struct Input: Sendable {
+    var shape: Shape
+    var dtype: DType
+    var fill: InputFill
+
+    init(_ shape: Shape, _ fill: InputFill = .normal(), _ dtype: DType = .f32) {
+      self.shape = shape
+      self.dtype = dtype
+      self.fill = fill
+    }
+
+    /// Row numbers, labels or positions.
+    static func integers(_ count: Int, _ fill: InputFill) -> Input { Input([count], fill, .i32) }
+  }
+
+  public let operation: String
+  /// Sizes and attributes; together with the operation, the name.
+  let label: String
+  let attributes: [String: AttributeValue]
+  let inputs: [Int: Input]
+  let wantsGradients: Bool
+  /// NaN or infinity goes in and must come out.
+  let allowsNaN: Bool
+  /// Whether `--quick` runs it.
+  public let isQuick: Bool
+
+  init(
+    _ operation: String, _ label: String, _ inputs: [Int: Input], _ attributes: [String: AttributeValue] = [:],
+    gradients: Bool = true, nonFinite: Bool = false, quick: Bool = false
+  ) {
+    self.operation = operation
+    self.label = label
+    self.inputs = inputs
+    self.attributes = attributes
+    self.wantsGradients = gradients && !nonFinite
+    self.allowsNaN = nonFinite
+    self.isQuick = quick
+  }
+
+  /// What is printed, and what `--filter` takes. It decides the inputs' random numbers, too.
+  public var name: String { "\(operation)/\(label)" }
+}
+
+/// A case with its inputs drawn and its results computed in Double.
+struct PreparedCase: Sendable {
+  let name: String
+  let operation: any ConformanceOperation
+  let call: OperationCall
+  let cotangent: HostTensor?
+  let gradients: Set<Int>
+  let expectations: [String: Expectation]
+  let allowsNaN: Bool
+
+  init(_ description: ConformanceCase) throws {
+    name = description.name
+    operation = try OperationTable.operation(description.operation)
+    var generator = InputGenerator(name: description.name)
+    var inputs: [Int: HostTensor] = [:]
+    for index in description.inputs.keys.sorted() {
+      guard let input = description.inputs[index] else { continue }
+      inputs[index] = HostTensor(input.shape, input.fill.values(input.shape, &generator), input.dtype)
+    }
+    let documentation = operation.documentation
+    call = OperationCall(
+      inputs: inputs,
+      attributes: try AttributeValues(
+        description.attributes, of: operation.name, documented: documentation.attributes, allowsInternal: true))
+    gradients = description.wantsGradients ? try operation.differentiableInputs(call) : []
+    allowsNaN = description.allowsNaN
+    guard !gradients.isEmpty else {
+      cotangent = nil
+      expectations = try operation.reference(call, cotangent: nil, gradients: [])
+      return
+    }
+    let shape = try operation.outputShape(call)
+    let given = HostTensor(shape, InputFill.normal().values(shape, &generator))
+    cotangent = given
+    expectations = try operation.reference(call, cotangent: given.doubles, gradients: gradients)
+  }
+}

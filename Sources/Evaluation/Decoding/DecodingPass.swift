@@ -1,0 +1,118 @@
+import Autodiff
+import Compute
+import LanguageModels
+import PromptTuning
+
+/// Tokens whose keys and values are to be computed, and what they see.
+struct DecodingRequest {
+  /// The input it belongs to, for messages.
+  var input: Int
+  /// How many new tokens the input has so far, for messages.
+  var step: Int
+  /// At least one; the scores are wanted behind the last one.
+  var tokens: [Int32]
+  /// The position of the first token.
+  var position: Int
+  /// Cache rows in front of its own.
+  var shared: [Range<Int>]
+  /// The sequence's own rows, those of `tokens` last.
+  var own: Range<Int>
+}
+
+/// The scores behind each request of a pass.
+enum DecodingScores {
+  /// The token with the highest score.
+  case best([Int32])
+  /// All scores, `[requests, vocabulary]`.
+  case all([Float], vocabulary: Int)
+
+  /// The best token after a request.
+  func best(_ request: Int) -> Int32 {
+    guard case .best(let tokens) = self else { preconditionFailure("all scores were read") }
+    return tokens[request]
+  }
+
+  /// The scores after a request.
+  func row(_ request: Int) -> ArraySlice<Float> {
+    guard case .all(let values, let vocabulary) = self else {
+      preconditionFailure("only the best tokens were read")
+    }
+    return values[request * vocabulary..<(request + 1) * vocabulary]
+  }
+}
+
+/// Runs a prompted model over requests, with a cache behind it.
+struct DecodingPass {
+  let model: any LanguageModel
+  let cache: KeyValueCache
+  /// Whether all scores are read, not only the best token.
+  let readsAllScores: Bool
+
+  /// Fills the cache's first rows with what all sequences have in front.
+  ///
+  /// - Parameters:
+  ///   - promptedModel: its prompt takes the first rows.
+  ///   - tokens: stand behind the prompt; may be empty.
+  func fillShared(_ promptedModel: PromptedModel, tokens: [Int32]) throws {
+    let tape = Tape(model.backend, isRecording: false)
+    let rows: Variable
+    if tokens.isEmpty {
+      guard promptedModel.prompt.length > 0, let vectors = try promptedModel.prompt.vectors(on: tape) else { return }
+      rows = vectors
+    } else {
+      rows = try promptedModel.embed(tokens, on: tape)
+    }
+    let count = rows.shape[0]
+    let everything = AttentionSegment(queries: 0..<count, own: 0..<count, causal: true)
+    let places = try model.backend.indices((0..<count).map(Int32.init))
+    let batch = PackedBatch(
+      positions: places,
+      layout: try AttentionLayout(segments: [everything], queryCount: count, keyCount: cache.capacity),
+      outputRows: try model.backend.indices([Int32(count - 1)]),
+      outputLayout: try AttentionLayout(
+        segments: [AttentionSegment(queries: 0..<1, own: 0..<count, causal: true)], queryCount: 1,
+        keyCount: cache.capacity),
+      cacheRows: places)
+    _ = try model.encode(rows, batch, cache: cache, on: tape)
+  }
+
+  /// Computes the requests' tokens as one packed batch.
+  ///
+  /// - Returns: the scores of the next token after each.
+  /// - Throws: `EvaluationError.nonFiniteScores`.
+  func run(_ requests: [DecodingRequest]) throws -> DecodingScores {
+    let backend = model.backend
+    let tape = Tape(backend, isRecording: false)
+    var tokens: [Int32] = []
+    var positions: [Int32] = []
+    var cacheRows: [Int32] = []
+    var lastRows: [Int32] = []
+    var segments: [AttentionSegment] = []
+    var lastSegments: [AttentionSegment] = []
+    for (number, request) in requests.enumerated() {
+      let count = request.tokens.count
+      let queries = tokens.count..<tokens.count + count
+      segments.append(AttentionSegment(queries: queries, shared: request.shared, own: request.own, causal: true))
+      lastSegments.append(
+        AttentionSegment(queries: number..<number + 1, shared: request.shared, own: request.own, causal: true))
+      tokens += request.tokens
+      positions += (request.position..<request.position + count).map(Int32.init)
+      cacheRows += (request.own.upperBound - count..<request.own.upperBound).map(Int32.init)
+      lastRows.append(Int32(queries.upperBound - 1))
+    }
+    let layout = try AttentionLayout(segments: segments, queryCount: tokens.count, keyCount: cache.capacity)
+    let batch = PackedBatch(
+      positions: try backend.indices(positions), layout: layout, outputRows: try backend.indices(lastRows),
+      outputLayout: try AttentionLayout(
+        segments: lastSegments, queryCount: requests.count, keyCount: cache.capacity),
+      cacheRows: try backend.indices(cacheRows))
+    let hidden = try model.encode(try model.embed(tokens, on: tape), batch, cache: cache, on: tape)
+    let scores = try model.logits(hidden, on: tape).value
+    if let element = try backend.firstNonFinite(scores) {
+      let request = requests[element / scores.columnCount]
+      throw EvaluationError.nonFiniteScores(index: request.input, step: request.step)
+    }
+    guard readsAllScores else { return .best(try backend.integers(try backend.argmaxRows(scores))) }
+    return .all(try backend.values(scores), vocabulary: scores.columnCount)
+  }
+}

@@ -1,0 +1,28 @@
+/// How examples are evaluated.
+///
+/// None of it changes a result beyond the order of floating-point sums.
+public struct EvaluatorOptions: Sendable, Hashable {
+  /// Examples whose losses are computed at a time, at most.
+  public var batchSize: Int
+  /// Tokens of those examples, at most; a single longer example is computed alone.
+  public var tokensPerBatch: Int
+  /// How predictions are made.
+  public var decoding: DecodingOptions
+
+  public init(batchSize: Int = 32, tokensPerBatch: Int = 2048, decoding: DecodingOptions = DecodingOptions()) {
+    self.batchSize = batchSize
+    self.tokensPerBatch = tokensPerBatch
+    self.decoding = decoding
+  }
+
+  /// - Throws: `EvaluationError.refused` naming the option.
+  public func validate() throws {
+    guard batchSize >= 1 else {
+      throw EvaluationError.refused("the batch size is \(batchSize), at least 1 is needed")
+    }
+    guard tokensPerBatch >= 1 else {
+      throw EvaluationError.refused("a batch of \(tokensPerBatch) tokens holds nothing, at least 1 is needed")
+    }
+    try decoding.validate()
+  }
+}

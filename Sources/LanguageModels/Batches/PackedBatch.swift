@@ -1,0 +1,76 @@
+import Compute
+
+/// One sequence of a batch, by its sizes.
+public struct PackedSequence: Sendable, Hashable {
+  /// How many tokens it has.
+  public var length: Int
+  /// For how many tokens at its end the hidden states are wanted.
+  public var outputs: Int
+
+  public init(length: Int, outputs: Int) {
+    self.length = length
+    self.outputs = outputs
+  }
+}
+
+/// Sequences end to end in one matrix, without padding, with who attends to whom beside them.
+public struct PackedBatch {
+  /// Rows of the matrix.
+  public let rowCount: Int
+  /// The position of each row, `[rows]`.
+  public let positions: Indices
+  /// Attention of all rows.
+  public let layout: AttentionLayout
+  /// The rows whose final hidden states are wanted, ascending; nil for all.
+  public let outputRows: Indices?
+  /// Attention of those rows alone: the last layer computes no others.
+  public let outputLayout: AttentionLayout?
+  /// Where in a cache the keys and values of each row go; nil without a cache.
+  public let cacheRows: Indices?
+
+  public init(
+    positions: Indices, layout: AttentionLayout, outputRows: Indices? = nil, outputLayout: AttentionLayout? = nil,
+    cacheRows: Indices? = nil
+  ) {
+    rowCount = positions.count
+    self.positions = positions
+    self.layout = layout
+    self.outputRows = outputRows
+    self.outputLayout = outputLayout
+    self.cacheRows = cacheRows
+  }
+
+  /// A causal batch with one shared prompt in front.
+  ///
+  /// The prompt's states do not depend on what follows, so it stands there once, in rows `0..<promptLength`, and every
+  /// sequence attends to its keys and values; the gradients of those add up. Exact for causal models.
+  ///
+  /// - Parameters:
+  ///   - promptLength: rows of the prompt; 0 for none.
+  ///   - sequences: rows that follow, in order.
+  public static func causal(promptLength: Int, _ sequences: [PackedSequence], on backend: any ComputeBackend) throws
+    -> PackedBatch
+  {
+    var positions = (0..<promptLength).map(Int32.init)
+    var segments: [AttentionSegment] = []
+    var outputSegments: [AttentionSegment] = []
+    var outputRows: [Int32] = []
+    let prompt = 0..<promptLength
+    if promptLength > 0 { segments.append(AttentionSegment(queries: prompt, own: prompt, causal: true)) }
+    for sequence in sequences {
+      let own = positions.count..<positions.count + sequence.length
+      let shared = promptLength > 0 ? [prompt] : []
+      segments.append(AttentionSegment(queries: own, shared: shared, own: own, causal: true))
+      let queries = outputRows.count..<outputRows.count + sequence.outputs
+      outputSegments.append(AttentionSegment(queries: queries, shared: shared, own: own, causal: true))
+      outputRows += (own.upperBound - sequence.outputs..<own.upperBound).map(Int32.init)
+      positions += (promptLength..<promptLength + sequence.length).map(Int32.init)
+    }
+    let rows = positions.count
+    return PackedBatch(
+      positions: try backend.indices(positions),
+      layout: try AttentionLayout(segments: segments, queryCount: rows, keyCount: rows),
+      outputRows: try backend.indices(outputRows),
+      outputLayout: try AttentionLayout(segments: outputSegments, queryCount: outputRows.count, keyCount: rows))
+  }
+}

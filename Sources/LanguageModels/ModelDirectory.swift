@@ -1,0 +1,90 @@
+import Autodiff
+import Compute
+import Foundation
+
+/// A model directory in the Hugging Face layout: `config.json`, `model.safetensors` (or the sharded index) and the
+/// tokenizer's files.
+public struct ModelDirectory {
+  /// The families that can be opened, by `model_type`.
+  public static let supportedTypes = ["gpt2"]
+
+  /// Files that belong to the tokenizer or to generation and are carried along when a model is saved.
+  static let companions = [
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
+    "added_tokens.json", "generation_config.json",
+  ]
+
+  public let url: URL
+  public let configuration: ConfigurationFile
+
+  /// - Throws: `CheckpointError` if there is no such directory or its `config.json` cannot be read.
+  public init(_ url: URL) throws {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue else {
+      throw CheckpointError.unreadable(path: url.path, reason: "no such model directory")
+    }
+    self.url = url
+    configuration = try ConfigurationFile(url: url.appendingPathComponent("config.json"))
+    _ = try Self.family(configuration)
+  }
+
+  /// Opens the model.
+  ///
+  /// - Throws: `CheckpointError` for an unknown family, a missing or misshapen tensor, a broken file; `ComputeError` if
+  ///   the device lacks memory.
+  public func load(on backend: any ComputeBackend, _ options: ModelOptions = ModelOptions()) throws
+    -> any LanguageModel
+  {
+    let source = TensorSource.checkpoint(try Checkpoint(directory: url))
+    return try Self.family(configuration).init(configuration, on: backend, options, source)
+  }
+
+  /// A model with random weights for a configuration.
+  public static func initialize(
+    _ configuration: ConfigurationFile, seed: UInt64, on backend: any ComputeBackend,
+    _ options: ModelOptions = ModelOptions(isTrainable: true)
+  ) throws -> any LanguageModel {
+    try family(configuration).init(configuration, on: backend, options, .random(seed: seed))
+  }
+
+  /// The end tokens of `generation_config.json`, if there is one.
+  public func generationEndTokens() throws -> [Int32] {
+    let file = url.appendingPathComponent("generation_config.json")
+    guard FileManager.default.fileExists(atPath: file.path) else { return [] }
+    return try ConfigurationFile(url: file).identifiers("eos_token_id")
+  }
+
+  /// Writes a model so that `ModelDirectory` and transformers open it: weights in f32, configuration, companions.
+  ///
+  /// - Parameters:
+  ///   - companions: the folder or files to take tokenizer files from.
+  ///   - directory: exists already.
+  public static func save(
+    _ model: any LanguageModel, configuration: ConfigurationFile, companions: URL, to directory: URL
+  ) throws {
+    let items = model.parameters.map { SafetensorsWriter.Item(name: $0.name, tensor: $0.value, on: model.backend) }
+    try SafetensorsWriter.write(items, to: directory.appendingPathComponent("model.safetensors"))
+    for name in Self.companions {
+      let source = companions.appendingPathComponent(name)
+      guard FileManager.default.fileExists(atPath: source.path) else { continue }
+      try AtomicFile.write(try CheckpointError.map(source), to: directory.appendingPathComponent(name))
+    }
+    let dtype = model.parameters.allSatisfy { $0.value.dtype == .bf16 || $0.shape.rank < 2 } ? "bfloat16" : "float32"
+    var replaced = ["dtype": dtype]
+    if configuration.keys.contains("torch_dtype") { replaced["torch_dtype"] = dtype }
+    try AtomicFile.write(
+      try configuration.json(replacing: replaced), to: directory.appendingPathComponent("config.json"))
+  }
+
+  private static func family(_ configuration: ConfigurationFile) throws -> any ModelFamily.Type {
+    let families: [any ModelFamily.Type] = [GPT2.self]
+    guard let type = try configuration.optionalString("model_type") else {
+      throw configuration.error("model_type", "is missing; supported are: \(supportedTypes.joined(separator: ", "))")
+    }
+    guard let family = families.first(where: { $0.modelType == type }) else {
+      throw configuration.error(
+        "model_type", "is '\(type)'; supported are: \(supportedTypes.joined(separator: ", "))")
+    }
+    return family
+  }
+}

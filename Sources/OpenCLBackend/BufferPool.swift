@@ -1,0 +1,95 @@
+import COpenCL
+import Compute
+
+/// Buffers of a context, kept for reuse by size.
+///
+/// Commands run in order on one queue, so a buffer may be handed out again while commands that use its former contents
+/// still wait.
+final class BufferPool {
+  private(set) var usage = MemoryUsage()
+  private let context: cl_context
+  private let device: OpenCLDevice
+  private let limit: Int
+  private var free: [Int: [DeviceBuffer]] = [:]
+
+  /// Bytes behind the last element that may be read (never written) by a vector load at the end of a row.
+  static let slack = 256
+
+  init(context: cl_context, device: OpenCLDevice, limit: Int) {
+    self.context = context
+    self.device = device
+    self.limit = limit
+    clRetainContext(context)
+  }
+
+  deinit {
+    trim()
+    clReleaseContext(context)
+  }
+
+  /// A buffer of at least that many bytes and the slack.
+  ///
+  /// - Throws: `ComputeError.outOfMemory`.
+  func take(_ byteCount: Int) throws -> DeviceBuffer {
+    let capacity = Self.capacity(for: byteCount)
+    if let buffer = free[capacity]?.popLast() {
+      usage.pooled -= capacity
+      count(capacity)
+      return buffer
+    }
+    guard capacity <= device.maximumAllocation else {
+      throw ComputeError.outOfMemory(
+        device: device.id, requested: byteCount,
+        detail: "the device's largest allocation is \(device.maximumAllocation) bytes")
+    }
+    var (handle, status) = create(capacity)
+    if handle == nil, OpenCLStatus.isOutOfMemory(status), usage.pooled > 0 {
+      trim()
+      (handle, status) = create(capacity)
+    }
+    guard let handle, status == CL_SUCCESS else {
+      throw ComputeError.outOfMemory(
+        device: device.id, requested: byteCount,
+        detail: "\(OpenCLStatus.name(status)), \(usage.current) bytes in use")
+    }
+    count(capacity)
+    return DeviceBuffer(handle: handle, capacity: capacity)
+  }
+
+  func giveBack(_ buffer: DeviceBuffer) {
+    usage.current -= buffer.capacity
+    if usage.pooled + buffer.capacity > limit { trim() }
+    guard usage.pooled + buffer.capacity <= limit else {
+      clReleaseMemObject(buffer.handle)
+      return
+    }
+    usage.pooled += buffer.capacity
+    free[buffer.capacity, default: []].append(buffer)
+  }
+
+  /// Returns everything unused to the driver.
+  func trim() {
+    for buffer in free.values.joined() { clReleaseMemObject(buffer.handle) }
+    free = [:]
+    usage.pooled = 0
+  }
+
+  private func create(_ capacity: Int) -> (cl_mem?, cl_int) {
+    var status: cl_int = CL_SUCCESS
+    let handle = clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), capacity, nil, &status)
+    return (status == CL_SUCCESS ? handle : nil, status)
+  }
+
+  private func count(_ capacity: Int) {
+    usage.current += capacity
+    usage.peak = max(usage.peak, usage.current)
+  }
+
+  /// Sizes are rounded up in steps of an eighth of their power of two, so that nearly equal sizes share a bucket and at
+  /// most an eighth is lost.
+  static func capacity(for byteCount: Int) -> Int {
+    let needed = max(byteCount + slack, 256)
+    let step = max(256, (1 << (Int.bitWidth - 1 - needed.leadingZeroBitCount)) / 8)
+    return (needed + step - 1) / step * step
+  }
+}

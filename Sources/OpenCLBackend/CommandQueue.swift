@@ -1,0 +1,95 @@
+import COpenCL
+import Compute
+
+/// The in-order queue of a device, with its errors made readable.
+final class CommandQueue {
+  private let queue: cl_command_queue
+  private let device: OpenCLDevice
+  /// Copies of host memory that a command may still be reading.
+  private var staged: [UnsafeMutableRawPointer] = []
+  private var stagedBytes = 0
+
+  /// Up to here host memory is copied aside instead of waiting for the queue to reach the transfer.
+  private static let stagingLimit = 1 << 20
+
+  init(context: cl_context, handle: cl_device_id, device: OpenCLDevice) throws {
+    var status: cl_int = CL_SUCCESS
+    guard let queue = clCreateCommandQueue(context, handle, 0, &status), status == CL_SUCCESS else {
+      throw ComputeError.deviceFailure(
+        device: device.id, code: OpenCLStatus.name(status), operation: "clCreateCommandQueue", detail: device.name)
+    }
+    self.queue = queue
+    self.device = device
+  }
+
+  deinit {
+    clFinish(queue)
+    releaseStaged()
+    clReleaseCommandQueue(queue)
+  }
+
+  func finish() throws {
+    let status = clFinish(queue)
+    releaseStaged()
+    try check(status, "clFinish", "")
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, to buffer: cl_mem, at offset: Int) throws {
+    guard let source = bytes.baseAddress else { return }
+    if bytes.count > Self.stagingLimit {
+      let status = clEnqueueWriteBuffer(queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, source, 0, nil, nil)
+      return try check(status, "clEnqueueWriteBuffer", "\(bytes.count) bytes")
+    }
+    if stagedBytes > 16 * Self.stagingLimit { try finish() }
+    let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 64)
+    copy.copyMemory(from: source, byteCount: bytes.count)
+    staged.append(copy)
+    stagedBytes += bytes.count
+    let status = clEnqueueWriteBuffer(queue, buffer, cl_bool(CL_FALSE), offset, bytes.count, copy, 0, nil, nil)
+    try check(status, "clEnqueueWriteBuffer", "\(bytes.count) bytes")
+  }
+
+  func read(_ buffer: cl_mem, at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws {
+    let status = clEnqueueReadBuffer(
+      queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, bytes.baseAddress, 0, nil, nil)
+    try check(status, "clEnqueueReadBuffer", "\(bytes.count) bytes")
+    releaseStaged()  // the queue has passed every earlier transfer
+  }
+
+  func fill(_ buffer: cl_mem, with value: Float, at offset: Int, count: Int) throws {
+    var value = value
+    let status = clEnqueueFillBuffer(queue, buffer, &value, 4, offset, count * 4, 0, nil, nil)
+    try check(status, "clEnqueueFillBuffer", "\(count * 4) bytes")
+  }
+
+  func copy(_ source: cl_mem, at sourceOffset: Int, to target: cl_mem, at targetOffset: Int, byteCount: Int) throws {
+    let status = clEnqueueCopyBuffer(queue, source, target, sourceOffset, targetOffset, byteCount, 0, nil, nil)
+    try check(status, "clEnqueueCopyBuffer", "\(byteCount) bytes")
+  }
+
+  func run(_ kernel: cl_kernel, _ name: String, groups: [Int], local: [Int], _ arguments: [KernelArgument]) throws {
+    var place: cl_uint = 0
+    for argument in arguments {
+      try argument.set(kernel, &place) { status, place in
+        try check(status, "clSetKernelArg", "\(name), argument \(place)")
+      }
+    }
+    let global = zip(groups, local).map { $0 * $1 }
+    let status = clEnqueueNDRangeKernel(
+      queue, kernel, cl_uint(global.count), nil, global, local, 0, nil, nil)
+    try check(status, name, "global \(global), local \(local)")
+  }
+
+  private func check(_ status: cl_int, _ operation: String, _ detail: String) throws {
+    guard status == CL_SUCCESS else {
+      throw ComputeError.deviceFailure(
+        device: device.id, code: OpenCLStatus.name(status), operation: operation, detail: detail)
+    }
+  }
+
+  private func releaseStaged() {
+    for pointer in staged { pointer.deallocate() }
+    staged = []
+    stagedBytes = 0
+  }
+}

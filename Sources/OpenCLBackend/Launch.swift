@@ -1,0 +1,50 @@
+import Compute
+
+/// How the kernels that are written with `lanes.cl` are run.
+struct LaneShape {
+  var width: Int
+  var group: Int
+  var block: Int
+}
+
+extension OpenCLBackend {
+  var lanes: LaneShape {
+    switch variant {
+    case .plain: LaneShape(width: 1, group: 1, block: 1024)
+    case .cpu: LaneShape(width: 16, group: 1, block: 4096)
+    case .gpu: LaneShape(width: 1, group: 128, block: 1024)
+    }
+  }
+
+  /// The program of a file written with `lanes.cl`.
+  func lanesProgram(_ file: String) -> ProgramKey {
+    ProgramKey(file: file, parameters: ["WIDTH": lanes.width, "GROUP": lanes.group, "BLOCK": lanes.block])
+  }
+
+  /// Runs a kernel over `rows` rows, a work-group for each or for several in turn.
+  func runRows(_ file: String, _ kernel: String, rows: Int, _ arguments: [KernelArgument]) throws {
+    let groups = min(rows, variant == .gpu ? 1 << 16 : max(64, 16 * openCLDevice.computeUnits))
+    try run(lanesProgram(file), kernel, groups: [groups], local: [lanes.group], arguments)
+  }
+
+  /// Runs a kernel over `count` elements in blocks.
+  func runBlocks(_ file: String, _ kernel: String, count: Int, _ arguments: [KernelArgument]) throws {
+    try run(
+      lanesProgram(file), kernel, groups: [(count + lanes.block - 1) / lanes.block], local: [lanes.group],
+      arguments + [.size(count)])
+  }
+
+  func run(
+    _ program: ProgramKey, _ kernel: String, groups: [Int], local: [Int], _ arguments: [KernelArgument]
+  ) throws {
+    try queue.run(try programs.kernel(kernel, in: program), kernel, groups: groups, local: local, arguments)
+  }
+
+  /// A tensor of integers on the device.
+  func upload(_ values: [Int32]) throws -> Tensor {
+    let tensor = try allocate([max(1, values.count)], .i32)
+    let padded = values.isEmpty ? [0] : values
+    try padded.withUnsafeBytes { try write($0, to: tensor) }
+    return tensor
+  }
+}

@@ -1,0 +1,104 @@
+import COpenCL
+import Compute
+import Kernels
+
+/// Compute on one OpenCL 1.2 device.
+///
+/// Commands go to one in-order queue and are not waited for; `read`, `synchronize` and the reductions wait. An instance
+/// is used from one thread at a time.
+public final class OpenCLBackend: ComputeBackend {
+  /// The device as its driver describes it.
+  public let openCLDevice: OpenCLDevice
+  /// The kernels in use.
+  public let variant: KernelVariant
+
+  let pool: BufferPool
+  let programs: ProgramStore
+  let queue: CommandQueue
+  let packsBothWays: Bool
+  var relativeBuckets: [RelativeBuckets: Tensor] = [:]
+
+  /// Opens a device.
+  ///
+  /// Kernels are built when they are first used.
+  ///
+  /// - Throws: `ComputeError.noSuchDevice` if it is gone or cannot be used, `.deviceFailure` if the driver refuses.
+  public init(device: OpenCLDevice, options: OpenCLOptions = OpenCLOptions()) throws {
+    guard device.isUsable else {
+      throw ComputeError.noSuchDevice("\(device.id) (\(device.name)) is not available or has no compiler")
+    }
+    openCLDevice = device
+    packsBothWays = options.packsBothWays
+    variant = options.variant ?? KernelVariant.suited(to: device)
+    let handles = try OpenCLDevices.handles(of: device)
+    var status: cl_int = CL_SUCCESS
+    var target: cl_device_id? = handles.device
+    let properties: [cl_context_properties] = [
+      cl_context_properties(CL_CONTEXT_PLATFORM), cl_context_properties(Int(bitPattern: handles.platform)), 0,
+    ]
+    guard let context = clCreateContext(properties, 1, &target, nil, nil, &status), status == CL_SUCCESS else {
+      throw ComputeError.deviceFailure(
+        device: device.id, code: OpenCLStatus.name(status), operation: "clCreateContext", detail: device.name)
+    }
+    defer { clReleaseContext(context) }
+    queue = try CommandQueue(context: context, handle: handles.device, device: device)
+    pool = BufferPool(context: context, device: device, limit: options.poolLimit ?? device.memoryBytes / 4)
+    programs = ProgramStore(
+      context: context, handle: handles.device, device: device, library: KernelLibrary(folder: options.kernelFolder),
+      cache: ProgramCache(folder: options.cacheFolder))
+  }
+
+  deinit { try? queue.finish() }
+
+  public var device: DeviceDescription { openCLDevice.description }
+  public var memory: MemoryUsage { pool.usage }
+
+  /// Returns the pool's unused memory to the driver.
+  public func releaseUnusedMemory() { pool.trim() }
+
+  // MARK: - Memory
+
+  public func allocate(_ shape: Shape, _ dtype: DType) throws -> Tensor {
+    Tensor(storage: try storage(shape.count * dtype.byteCount), shape: shape, dtype: dtype)
+  }
+
+  func storage(_ byteCount: Int) throws -> OpenCLStorage {
+    OpenCLStorage(byteCount: byteCount, buffer: try pool.take(byteCount), pool: pool)
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
+    precondition(bytes.count == tensor.byteCount, "as many bytes as the tensor has")
+    guard !tensor.isEmpty else { return }
+    storage(of: tensor).packs = [:]
+    try queue.write(bytes, to: buffer(of: tensor), at: tensor.offset * tensor.dtype.byteCount)
+  }
+
+  public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
+    precondition(bytes.count == tensor.byteCount, "as many bytes as the tensor has")
+    guard !tensor.isEmpty else { return }
+    try queue.read(buffer(of: tensor), at: tensor.offset * tensor.dtype.byteCount, into: bytes)
+  }
+
+  public func fill(_ tensor: Tensor, with value: Float) throws {
+    try queue.fill(buffer(of: tensor), with: value, at: tensor.offset * 4, count: tensor.count)
+  }
+
+  public func copy(_ source: Tensor, to destination: Tensor) throws {
+    precondition(source.dtype == destination.dtype && source.count == destination.count, "same type and count")
+    guard !source.isEmpty else { return }
+    try queue.copy(
+      buffer(of: source), at: source.offset * source.dtype.byteCount, to: buffer(of: destination),
+      at: destination.offset * source.dtype.byteCount, byteCount: source.byteCount)
+  }
+
+  public func synchronize() throws { try queue.finish() }
+
+  func storage(of tensor: Tensor) -> OpenCLStorage {
+    guard let storage = tensor.storage as? OpenCLStorage else {
+      preconditionFailure("a tensor of another backend")
+    }
+    return storage
+  }
+
+  func buffer(of tensor: Tensor) -> cl_mem { storage(of: tensor).buffer.handle }
+}

@@ -1,0 +1,63 @@
+import COpenCL
+import Compute
+
+/// What an OpenCL device says about itself.
+public struct OpenCLDevice: Sendable, Hashable {
+  public enum Kind: String, Sendable, Hashable {
+    case cpu
+    case gpu
+    case accelerator
+  }
+
+  /// `opencl:P.D`: places in the lists of platforms and of that platform's devices.
+  public var id: String
+  public var name: String
+  public var kind: Kind
+  public var vendor: String
+  public var platformName: String
+  public var platformVersion: String
+  public var driverVersion: String
+  /// The device's OpenCL version, as it gives it: `OpenCL 3.0 ...`.
+  public var deviceVersion: String
+  /// The OpenCL C version, as the device gives it: `OpenCL C 1.2 ...`.
+  public var languageVersion: String
+  /// Bytes of global memory.
+  public var memoryBytes: Int
+  /// The largest single allocation, in bytes.
+  public var maximumAllocation: Int
+  public var computeUnits: Int
+  /// Bytes of local memory for one work-group.
+  public var localMemoryBytes: Int
+  /// The most work-items in a work-group.
+  public var maximumWorkGroup: Int
+  /// Half-precision arithmetic in kernels.
+  public var hasHalf: Bool
+  /// Double-precision arithmetic in kernels.
+  public var hasDouble: Bool
+  /// Whether the device can be used now and can compile kernels.
+  public var isUsable: Bool
+
+  /// The platform's and device's places in their lists.
+  var platformIndex: Int
+  var deviceIndex: Int
+
+  /// Whether kernels may be compiled as OpenCL C 1.2.
+  var supportsOpenCLC12: Bool {
+    let words = languageVersion.split(separator: " ")
+    guard words.count > 2 else { return false }
+    let parts = words[2].split(separator: ".").compactMap { Int($0) }
+    return parts.count >= 2 && (parts[0] > 1 || parts[1] >= 2)
+  }
+
+  /// The description that every backend gives of its device.
+  public var description: DeviceDescription {
+    DeviceDescription(
+      id: id, name: name, kind: .opencl, memoryBytes: memoryBytes, computeUnits: computeUnits,
+      details: [
+        ("type", kind.rawValue), ("vendor", vendor), ("platform", platformName), ("version", platformVersion),
+        ("driver", driverVersion), ("language", languageVersion), ("maximum allocation", String(maximumAllocation)),
+        ("local memory", String(localMemoryBytes)), ("work-group limit", String(maximumWorkGroup)),
+        ("fp16", hasHalf ? "yes" : "no"), ("fp64", hasDouble ? "yes" : "no"),
+      ])
+  }
+}

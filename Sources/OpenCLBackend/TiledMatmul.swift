@@ -1,0 +1,93 @@
+import COpenCL
+import Compute
+
+/// How a frozen weight was repacked.
+struct WeightPack: Hashable {
+  /// The first element of the weight inside its storage.
+  var offset: Int
+  var transposed: Bool
+  var n: Int
+  var k: Int
+  var batch: Int
+  var vectors: Int
+  /// Values are rounded to bfloat16, in pairs.
+  var paired: Bool
+}
+
+/// Register tiles for processors (matmul_cpu.cl).
+extension OpenCLBackend {
+  private static let tileRows = 8
+  /// The heights that tiles are compiled for.
+  private static let tileHeights = [1, 2, 4, 6, 8]
+  private static let tileVectors = 3
+
+  func tiledMatmul(_ problem: MatmulProblem, _ operands: MatmulOperands) throws {
+    // Tiles of equal height and width, so that no small rest is left over at the edges.
+    let tiles = (problem.m + Self.tileRows - 1) / Self.tileRows
+    let wanted = (problem.m + tiles - 1) / tiles
+    let rows = Self.tileHeights.first { $0 >= wanted } ?? Self.tileRows
+    let widest = 16 * Self.tileVectors
+    let fewestPanels = (problem.n + widest - 1) / widest
+    let vectors = ((problem.n + fewestPanels - 1) / fewestPanels + 15) / 16
+    let columns = 16 * vectors
+    let panels = (problem.n + columns - 1) / columns
+    let paired = operands.b.dtype == .bf16 || problem.roundsOperands
+    let strides = MatmulStrides(problem)
+    let panelRows = paired ? (problem.k + 1) / 2 : problem.k
+
+    let isDirect = readsUnpacked(problem, operands.b)
+    var b = KernelArgument.tensor(operands.b)
+    var panelStrides = (row: columns, panel: panelRows * columns, batch: panels * panelRows * columns)
+    if isDirect {
+      panelStrides = (row: problem.n, panel: columns, batch: strides.bBatch)
+    } else {
+      let pack = WeightPack(
+        offset: operands.b.offset, transposed: problem.transposeB, n: problem.n, k: problem.k,
+        batch: problem.sharedB ? 1 : problem.batch, vectors: vectors, paired: paired)
+      b = .storage(try packed(operands.b, pack, problem, panels: panels, panelRows: panelRows))
+      if problem.sharedB { panelStrides.batch = 0 }
+    }
+    let program = ProgramKey(
+      file: "matmul_cpu.cl",
+      parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": paired ? 1 : 0])
+    try run(
+      program, "matmul_tiles", groups: [(problem.m + rows - 1) / rows, panels, problem.batch], local: [1, 1, 1],
+      [
+        .tensor(operands.a), b, .optional(operands.bias), .optional(operands.addend), .tensor(operands.output),
+        .int(problem.m), .int(problem.n), .int(problem.k), .size(strides.aRow), .size(strides.aColumn),
+        .size(strides.aBatch), .size(panelStrides.row), .size(panelStrides.panel), .size(panelStrides.batch),
+        .float(problem.alpha), .float(problem.beta), .int(problem.activation?.number ?? 0),
+      ])
+  }
+
+  /// Whether B is read as it lies: for few rows, packing would cost more than the product.
+  private func readsUnpacked(_ problem: MatmulProblem, _ b: Tensor) -> Bool {
+    !problem.frozen && !problem.transposeB && !problem.roundsOperands && b.dtype == .f32
+      && problem.m <= 2 * Self.tileRows
+  }
+
+  private func packed(
+    _ b: Tensor, _ pack: WeightPack, _ problem: MatmulProblem, panels: Int, panelRows: Int
+  ) throws -> OpenCLStorage {
+    let owner = storage(of: b)
+    if problem.frozen, let ready = owner.packs[pack] { return ready }
+    let columns = 16 * pack.vectors
+    let target = try storage(pack.batch * panels * panelRows * columns * 4)
+    let program = ProgramKey(
+      file: "matmul_pack.cl",
+      parameters: [
+        "COLUMN_VECTORS": pack.vectors, "PAIRED": pack.paired ? 1 : 0, "B_TYPE": b.dtype.operandNumber,
+        "ROUNDED": problem.roundsOperands ? 1 : 0,
+      ])
+    let strides = MatmulStrides(problem)
+    let blockRows = 32  // PACKED_ROWS
+    try run(
+      program, "pack_b", groups: [panels, (panelRows + blockRows - 1) / blockRows, pack.batch], local: [1, 1, 1],
+      [
+        .tensor(b), .storage(target), .int(pack.n), .int(pack.k), .size(strides.bRow), .size(strides.bColumn),
+        .size(strides.bBatch),
+      ])
+    if problem.frozen, packsBothWays || owner.packs.isEmpty { owner.packs[pack] = target }
+    return target
+  }
+}

@@ -1,0 +1,70 @@
+/// A point on the four axes: template, prompt, head, trainable.
+public struct Method: Sendable, Hashable, Codable {
+  /// The kinds of prompt.
+  public enum PromptKind: String, Sendable, Hashable, Codable, CaseIterable {
+    case none
+    /// Free vectors in front of the text.
+    case `static`
+  }
+
+  /// The named point that this one started from.
+  public var name: String
+  /// How demonstrations are chosen; none for the plain template.
+  public var demonstrations: DemonstrationSelection
+  /// How many demonstrations.
+  public var shots: Int
+  public var prompt: PromptKind
+  /// How many virtual tokens; 0 without a prompt.
+  public var promptLength: Int
+  public var head: Head
+  public var trainable: Trainable
+
+  /// The names of the known points.
+  public static let names = ["prompt-tuning", "icl", "fine-tuning"]
+
+  /// The number of virtual tokens unless it is chosen.
+  public static let defaultPromptLength = 20
+
+  /// A known point.
+  ///
+  /// - Throws: `MethodError.refused` for an unknown name.
+  public static func named(_ name: String) throws -> Method {
+    switch name {
+    case "prompt-tuning":
+      Method(
+        name: name, demonstrations: .none, shots: 0, prompt: .static, promptLength: defaultPromptLength,
+        head: .languageModel, trainable: .prompt)
+    case "icl":
+      Method(
+        name: name, demonstrations: .fixed, shots: 1, prompt: .none, promptLength: 0, head: .languageModel,
+        trainable: .none)
+    case "fine-tuning":
+      Method(
+        name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .languageModel,
+        trainable: .all)
+    default:
+      throw MethodError.refused("unknown method '\(name)'; known are \(names.joined(separator: ", "))")
+    }
+  }
+
+  /// - Throws: `MethodError.refused` with the reason if the combination makes no sense.
+  public func validate() throws {
+    switch prompt {
+    case .none where promptLength != 0:
+      throw MethodError.refused("a prompt length of \(promptLength) makes no sense without a prompt")
+    case .static where promptLength < 1:
+      throw MethodError.refused("a prompt needs at least one virtual token")
+    default: break
+    }
+    if trainable == .prompt, prompt == .none {
+      throw MethodError.refused("there is no prompt to train: choose --prompt static, or --trainable all or none")
+    }
+    switch demonstrations {
+    case .none where shots != 0:
+      throw MethodError.refused("--shots \(shots) makes no sense without --demonstrations fixed or random")
+    case .fixed where shots < 1, .random where shots < 1:
+      throw MethodError.refused("--demonstrations \(demonstrations.rawValue) needs --shots of at least 1")
+    default: break
+    }
+  }
+}

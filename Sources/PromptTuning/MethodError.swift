@@ -1,0 +1,25 @@
+import Compute
+
+/// What can be wrong with a method, an example or an adapter.
+///
+/// Every description is one line that names the culprit.
+public enum MethodError: Error, Sendable, CustomStringConvertible {
+  /// A combination of axes, or a value on one of them, that makes no sense.
+  case refused(String)
+  /// An example that does not fit the model's positions.
+  case tooLong(source: ExampleSource, needed: Int, available: Int)
+  /// An adapter's file that breaks its format or does not fit the model.
+  case badAdapter(path: String, reason: String)
+  /// Something a tokenizer must know and does not.
+  case tokenizer(String)
+
+  public var description: String {
+    switch self {
+    case .refused(let reason): reason
+    case .tooLong(let source, let needed, let available):
+      "\(source): the example needs \(needed) positions, the model has \(available); --truncate says what may be cut"
+    case .badAdapter(let path, let reason): "\(path): \(reason)"
+    case .tokenizer(let reason): reason
+    }
+  }
+}

@@ -1,0 +1,6 @@
+/// The example by itself.
+public struct PlainTemplate: Template {
+  public init() {}
+
+  public func demonstrations(for example: Example, round: Int, _ codec: TextCodec) -> [[Int32]] { [] }
+}

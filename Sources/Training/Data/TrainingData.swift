@@ -1,0 +1,80 @@
+import Foundation
+import PromptTuning
+
+/// Examples by number, as token ids, for the trainer and for validation.
+public protocol TrainingData: AnyObject {
+  /// How many there are; at least one.
+  var count: Int { get }
+  /// Changes when the examples do, so that a run is not continued with others by accident.
+  var fingerprint: UInt32 { get }
+
+  /// An example's tokens.
+  ///
+  /// - Parameter epoch: the pass over the data, from 0; choices at random are made anew in each.
+  func example(_ index: Int, epoch: Int) throws -> EncodedExample
+}
+
+/// What was left out so that examples fit the model.
+public struct TruncationReport: Sendable, Hashable, Codable {
+  /// Examples that lost something.
+  public var examples = 0
+  /// Whole demonstrations that were left out.
+  public var demonstrations = 0
+  /// Tokens of inputs that were left out.
+  public var inputTokens = 0
+
+  public init() {}
+
+  mutating func add(_ example: EncodedExample) {
+    guard example.cutDemonstrations > 0 || example.cutInputTokens > 0 else { return }
+    examples += 1
+    demonstrations += example.cutDemonstrations
+    inputTokens += example.cutInputTokens
+  }
+}
+
+/// Input and target pairs in the tokens of a template.
+public final class EncodedExamples: TrainingData {
+  public let examples: [Example]
+  public let encoder: ExampleEncoder
+  public let fingerprint: UInt32
+  /// Tokens of all examples in the first pass: input, target and end tokens.
+  public let tokenCount: Int
+  /// What was cut in the first pass.
+  public let truncation: TruncationReport
+  /// The tokens of each example, where they are the same in every pass.
+  private let encoded: [EncodedExample]?
+
+  /// Encodes all examples once, so that one that does not fit is found before anything else happens.
+  ///
+  /// - Throws: `MethodError.tooLong` with file and line.
+  public init(_ examples: [Example], encoder: ExampleEncoder) throws {
+    precondition(!examples.isEmpty, "there is at least one example")
+    self.examples = examples
+    self.encoder = encoder
+    let varies = (encoder.template as? DemonstrationTemplate)?.selection == .random
+    var truncation = TruncationReport()
+    var tokenCount = 0
+    var checksum = Checksum()
+    var encoded: [EncodedExample] = []
+    if !varies { encoded.reserveCapacity(examples.count) }
+    for example in examples {
+      let tokens = try encoder.encode(example)
+      truncation.add(tokens)
+      tokenCount += tokens.tokenCount
+      checksum.add(tokens.context)
+      checksum.add(tokens.target)
+      if !varies { encoded.append(tokens) }
+    }
+    self.truncation = truncation
+    self.tokenCount = tokenCount
+    self.encoded = varies ? nil : encoded
+    fingerprint = checksum.value
+  }
+
+  public var count: Int { examples.count }
+
+  public func example(_ index: Int, epoch: Int) throws -> EncodedExample {
+    try encoded?[index] ?? encoder.encode(examples[index], round: epoch)
+  }
+}

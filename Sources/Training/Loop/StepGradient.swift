@@ -1,0 +1,67 @@
+import Autodiff
+import Compute
+import Foundation
+import PromptTuning
+
+/// The loss of an optimizer step's examples and its gradient.
+struct StepGradient {
+  /// Mean negative log-likelihood over all target tokens of the step, however they are split into batches.
+  let loss: Double
+  /// Of each trainable parameter; nil where none reached it.
+  let gradients: [Tensor?]
+
+  /// Computes batch after batch, adding up the gradients.
+  ///
+  /// Each row's cotangent is one over the number of all target tokens, so that a token counts the same in a short
+  /// batch as in a long one.
+  init(_ objective: any Objective, _ batches: [[EncodedExample]], checksFiniteness: Bool = false) throws {
+    let backend = objective.backend
+    let parameters = objective.trainableParameters
+    let targets = batches.joined().reduce(0) { $0 + $1.target.count }
+    var sums: [Tensor?] = parameters.map { _ in nil }
+    var isOwned = parameters.map { _ in false }
+    var losses: [Tensor] = []
+    for batch in batches {
+      let tape = Tape(backend, checksFiniteness: checksFiniteness)
+      let rows = try objective.losses(batch, on: tape)
+      let cotangent = try backend.allocate(rows.shape, .f32)
+      try backend.fill(cotangent, with: Float(1 / Double(targets)))
+      let gradients = try tape.gradients(of: rows, cotangent: cotangent)
+      for (index, parameter) in parameters.enumerated() {
+        guard let part = gradients[parameter] else { continue }
+        guard let sum = sums[index] else {
+          sums[index] = part
+          continue
+        }
+        // The first part may share its memory with another gradient; sums are formed in memory of their own.
+        if isOwned[index] {
+          try backend.addScaled(part, 1, onto: sum)
+        } else {
+          sums[index] = try backend.add(sum, part)
+          isOwned[index] = true
+        }
+      }
+      losses.append(rows.value)
+    }
+    gradients = sums
+    // Read after everything was asked for, so that the device is waited for once.
+    loss = try losses.reduce(0) { $0 + (try backend.sum($1)) } / Double(targets)
+  }
+
+  private init(loss: Double, gradients: [Tensor?]) {
+    self.loss = loss
+    self.gradients = gradients
+  }
+
+  /// The Euclidean norm of all gradients together.
+  func norm(on backend: any ComputeBackend) throws -> Double {
+    try gradients.reduce(0) { $0 + (try $1.map { $0.isEmpty ? 0 : try backend.sumOfSquares($0) } ?? 0) }.squareRoot()
+  }
+
+  /// The gradient scaled down so that its norm is at most `limit`, as PyTorch's `clip_grad_norm_` does it.
+  func clipped(norm: Double, to limit: Double, on backend: any ComputeBackend) throws -> StepGradient {
+    let factor = limit / (norm + 1e-6)
+    guard limit > 0, factor < 1 else { return self }
+    return StepGradient(loss: loss, gradients: try gradients.map { try $0.map { try backend.scale($0, by: Float(factor)) } })
+  }
+}

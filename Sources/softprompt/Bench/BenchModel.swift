@@ -1,0 +1,88 @@
+import ArgumentParser
+import Autodiff
+import Compute
+import Foundation
+import LanguageModels
+import PromptTuning
+
+/// `softprompt bench train`
+struct BenchTrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Measure a prompt-tuning step: losses, gradient and AdamW update of a batch of random tokens.")
+
+  @OptionGroup var modelArguments: ModelArguments
+  @OptionGroup var arguments: BenchArguments
+
+  @Option(help: "How many virtual tokens the prompt has.")
+  var promptLength = 20
+
+  @Option(help: "Examples in the batch.")
+  var batchSize = 8
+
+  @Option(help: "Tokens of each example's input.")
+  var inputTokens = 45
+
+  @Option(help: "Tokens of each example's target.")
+  var targetTokens = 30
+
+  func validate() throws {
+    for (name, value) in [
+      ("--prompt-length", promptLength), ("--batch-size", batchSize), ("--input-tokens", inputTokens),
+      ("--target-tokens", targetTokens),
+    ] where value < 1 { throw ValidationError("\(name) must be at least 1") }
+  }
+
+  private struct Report: Encodable {
+    var device: String
+    var step_milliseconds: Double
+    var tokens_per_second: Double
+    var peak_device_bytes: Int
+  }
+
+  func run() throws {
+    let backend = try arguments.deviceOptions.open()
+    let opened = try OpenedModel(modelArguments.model, modelArguments.precision.options(), on: backend)
+    let width = opened.model.facts.embeddingWidth
+    let prompt = try StaticPrompt(
+      values: try PromptInitialization.random.values(
+        length: promptLength, model: opened.model, codec: opened.codec, seed: 1),
+      length: promptLength, width: width, isTrainable: true, on: backend)
+    let prompted = PromptedModel(model: opened.model, prompt: prompt)
+    let examples = RandomTokens.examples(
+      batchSize, input: inputTokens, target: targetTokens, vocabulary: opened.model.facts.vocabularySize)
+    let targets = batchSize * targetTokens
+    let weights = try backend.tensor([Float](repeating: 1 / Float(targets), count: targets), [targets])
+    let moments = try (0..<2).map { _ in try backend.zeros(prompt.embeddings.shape) }
+    let seconds = try Stopwatch(backend: backend, rounds: arguments.rounds).median {
+      let tape = Tape(backend)
+      let losses = try prompted.losses(examples, on: tape)
+      let gradients = try tape.gradients(of: losses, cotangent: weights)
+      guard let gradient = gradients[prompt.embeddings] else { return }
+      try backend.adamW(
+        AdamWStep(learningRate: 1e-3, step: 1), parameter: prompt.embeddings.value, gradient: gradient,
+        firstMoment: moments[0], secondMoment: moments[1])
+    }
+    let report = Report(
+      device: backend.device.id, step_milliseconds: 1e3 * seconds,
+      tokens_per_second: Double(batchSize * (inputTokens + targetTokens)) / seconds,
+      peak_device_bytes: backend.memory.peak)
+    if arguments.json { return try Output.json(report) }
+    print(
+      String(
+        format: "%@: %.1f ms a step, %.0f tokens a second, peak device memory %@", report.device,
+        report.step_milliseconds, report.tokens_per_second, Output.bytes(report.peak_device_bytes)))
+  }
+}
+
+/// Examples of random tokens.
+enum RandomTokens {
+  static func examples(_ count: Int, input: Int, target: Int, vocabulary: Int) -> [EncodedExample] {
+    var generator = Philox(seed: 1, stream: 2)
+    func tokens(_ count: Int) -> [Int32] { (0..<count).map { _ in Int32(generator.nextIndex(below: vocabulary)) } }
+    return (0..<count).map { index in
+      EncodedExample(
+        source: ExampleSource(file: "random", line: index + 1), context: tokens(input), target: tokens(target))
+    }
+  }
+}

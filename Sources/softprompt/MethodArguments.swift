@@ -1,0 +1,83 @@
+import ArgumentParser
+import PromptTuning
+
+extension DemonstrationSelection: ExpressibleByArgument {}
+extension Method.PromptKind: ExpressibleByArgument {}
+extension Head: ExpressibleByArgument {}
+extension Trainable: ExpressibleByArgument {}
+
+/// The options that decide what the model reads around an example; they stand above what an adapter remembers.
+struct TemplateArguments: ParsableArguments {
+  @Option(help: "Demonstrations in front of each example: none, fixed (the first ones) or random.")
+  var demonstrations: DemonstrationSelection?
+
+  @Option(help: "How many demonstrations.")
+  var shots: Int?
+
+  @Option(help: ArgumentHelp("Where demonstrations come from (default: the training data).", valueName: "file"))
+  var demonstrationData: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What may be cut from an example that is too long: demonstrations, input-start, input-end, or a list of them.",
+      discussion: "Without it such an example is an error. Demonstrations go first; cuts are counted and reported.",
+      valueName: "parts"))
+  var truncate: Truncation?
+
+  /// Puts what was given here over a method.
+  ///
+  /// - Throws: `MethodError.refused` if the combination makes no sense.
+  func applied(to method: Method) throws -> Method {
+    var method = method
+    if let demonstrations {
+      method.demonstrations = demonstrations
+      if demonstrations == .none { method.shots = 0 } else if method.shots == 0 { method.shots = 1 }
+    }
+    if let shots { method.shots = shots }
+    try method.validate()
+    return method
+  }
+}
+
+extension Truncation: ExpressibleByArgument {
+  public init?(argument: String) {
+    var result: Truncation = []
+    for word in argument.split(separator: ",", omittingEmptySubsequences: false) {
+      guard let known = Truncation.names.first(where: { $0.name == word }) else { return nil }
+      result.insert(known.value)
+    }
+    self = result
+  }
+}
+
+/// The options that choose a point on the axes for training.
+struct MethodArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "A known method: \(Method.names.joined(separator: ", ")). The other options change single axes of it.",
+      valueName: "name"))
+  var method: String?
+
+  @Option(help: "The kind of prompt: static or none.")
+  var prompt: Method.PromptKind?
+
+  @Option(help: "How many virtual tokens the prompt has.")
+  var promptLength: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the prompt starts: random, vocabulary, text:STRING or adapter:DIR.",
+      discussion: """
+        random: normal numbers as large as the model's token embeddings. vocabulary: embeddings of frequent tokens.
+        text: the embeddings of a text, repeated to the length. adapter: the vectors of another run.
+        """, valueName: "start"))
+  var promptInit: String?
+
+  @Option(help: "What turns hidden states into a loss: language-model.")
+  var head: Head?
+
+  @Option(help: "What is trained: prompt, all or none.")
+  var trainable: Trainable?
+
+  @OptionGroup var template: TemplateArguments
+}
