@@ -98,7 +98,7 @@ let package = Package(
       name: "TrainingTests", dependencies: ["Training", "Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandTests", dependencies: ["softprompt"]),
+    .testTarget(name: "CommandTests", dependencies: ["softprompt", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -104,7 +104,7 @@ extension AddedTokens {
         var stop = position + token.content.count
         position = stop
         if token.singleWord && (text.wordEnds(at: start) || text.wordStarts(at: stop)) { continue }
-        if token.stripsLeft { start = max(text.startOfSpace(endingAt: start), done) }
+        if token.stripsLeft { start = text.startOfSpace(endingAt: start) }
         if token.stripsRight { stop = text.endOfSpace(startingAt: stop) }
         if done < start { pieces.append(.text(done..<start)) }
         pieces.append(.token(id))

@@ -26,7 +26,7 @@ enum KnownOptions {
       guard !subcommands.isEmpty else { break }
       guard let next = subcommands.first(where: { $0.configuration.commandName == arguments[position] }) else {
         if arguments[position] == "help" { return }
-        let names = subcommands.compactMap(\.configuration.commandName)
+        let names = subcommands.compactMap { $0.configuration.commandName }
         throw Unknown(
           kind: "command", name: arguments[position], nearest: NearestName.of(arguments[position], among: names))
       }

@@ -6,7 +6,7 @@ import PromptTuning
 import Tokenizers
 import Training
 
-/// `softprompt pretrain`
+/// `softprompt pretrain`.
 struct PretrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pretrain",

@@ -5,7 +5,7 @@ import LanguageModels
 import PromptTuning
 import Training
 
-/// `softprompt train`
+/// `softprompt train`.
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",
@@ -49,12 +49,14 @@ struct TrainCommand: ParsableCommand {
     let folder = try outputFolder(configuration)
 
     let examples = try ExampleFile.read(dataPath)
-    let validationExamples = try configuration.validation.isEmpty
+    let validationExamples =
+      try configuration.validation.isEmpty
       ? nil : ExampleFile.read(single(configuration.validation, "validation"))
     let pool = try demonstrations(configuration, method, examples)
     let backend = try DeviceSelection.open(
       configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
-    let opened = try OpenedModel(modelPath, configuration.modelOptions(trainable: method.trainable == .all), on: backend)
+    let opened = try OpenedModel(
+      modelPath, configuration.modelOptions(trainable: method.trainable == .all), on: backend)
     let facts = opened.model.facts
     let encoder = try ExampleEncoder(
       codec: opened.codec, template: pool?.template ?? PlainTemplate(), truncation: configuration.truncate,

@@ -7,7 +7,9 @@ extension OptimizerKind: ExpressibleByArgument {}
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 extension Recipe: ExpressibleByArgument {}
 
-/// The options of how a run goes, shared by `train` and `pretrain`. Every one is also a key of a configuration file.
+/// The options of how a run goes, shared by `train` and `pretrain`.
+///
+/// Every one is also a key of a configuration file.
 struct TrainingArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(

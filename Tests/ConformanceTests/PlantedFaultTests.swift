@@ -53,7 +53,8 @@ private struct Prepared: Sendable {
   @Test func everyKernelIsUsed() throws {
     let prepared = try Prepared.quick.get()
     for kernel in Kernel.allCases {
-      #expect(prepared.users[kernel]?.isEmpty == false, "no quick case uses \(kernel.rawValue)")
+      let isUsed = prepared.users[kernel]?.isEmpty == false
+      #expect(isUsed, "no quick case uses \(kernel.rawValue)")
     }
   }
 
@@ -67,8 +68,10 @@ private struct Prepared: Sendable {
         // Whole numbers are not rounded, and a number on the host has no surroundings.
         if kernel == .argmaxRows || kernel == .firstNonFinite, fault == .imprecise || fault == .unsteady { continue }
         if isReduction, fault == .writesBehind || fault == .writesBefore { continue }
-        let broken = BrokenBackend(cpu, kernel, fault, output: output)
-        #expect(prepared.catches(broken, kernel), "\(fault.rawValue) in output \(output) of \(kernel.rawValue)")
+        // What is the same everywhere can be moved unnoticed.
+        if kernel == .fill, fault == .offByOneTile { continue }
+        let isCaught = prepared.catches(BrokenBackend(cpu, kernel, fault, output: output), kernel)
+        #expect(isCaught, "\(fault.rawValue) in output \(output) of \(kernel.rawValue)")
       }
     }
   }
@@ -88,7 +91,8 @@ private struct Prepared: Sendable {
       case .probability: .dropout
       case .repeatedRows: .scatterAddRows
       }
-    #expect(prepared.catches(ForgetfulBackend(try Backends.cpu.make(), forgotten), kernel))
+    let isCaught = prepared.catches(ForgetfulBackend(try Backends.cpu.make(), forgotten), kernel)
+    #expect(isCaught)
   }
 
   @Test func memoryThatIsNotGivenBackIsFound() throws {

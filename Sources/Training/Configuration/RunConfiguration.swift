@@ -1,7 +1,9 @@
 import LanguageModels
 import PromptTuning
 
-/// Everything that a run is made of. Its keys are the names of the command's options without the dashes.
+/// Everything that a run is made of.
+///
+/// Its keys are the names of the command's options without the dashes.
 public struct RunConfiguration: Sendable, Equatable {
   // MARK: - What is read and written
 
@@ -72,7 +74,9 @@ public struct RunConfiguration: Sendable, Equatable {
     var method = try Method.named(method)
     if let prompt {
       method.prompt = prompt
-      if prompt == .none { method.promptLength = 0 } else if method.promptLength == 0 {
+      if prompt == .none {
+        method.promptLength = 0
+      } else if method.promptLength == 0 {
         method.promptLength = Method.defaultPromptLength
       }
     }
@@ -139,7 +143,8 @@ public struct RunConfiguration: Sendable, Equatable {
       case "\n": result += "\\n"
       case "\r": result += "\\r"
       case "\t": result += "\\t"
-      case _ where scalar.value < 0x20 || scalar.value == 0x7F || scalar.value == 0x85 || scalar.value == 0x2028
+      case _
+      where scalar.value < 0x20 || scalar.value == 0x7F || scalar.value == 0x85 || scalar.value == 0x2028
         || scalar.value == 0x2029 || scalar.value == 0xFEFF:
         let digits = String(scalar.value, radix: 16, uppercase: true)
         result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits

@@ -68,7 +68,9 @@ public struct DryRunReport: Sendable, Codable {
 }
 
 extension Trainer {
-  /// Takes the first step and validates one batch, and says what the whole run would need. Writes nothing.
+  /// Takes the first step and validates one batch, and says what the whole run would need.
+  ///
+  /// Writes nothing.
   ///
   /// The step changes parameters in memory; a run needs a trainer and parameters of its own afterwards.
   ///
