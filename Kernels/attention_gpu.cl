@@ -4,6 +4,7 @@
 // Kernels: attention_forward, attention_query_gradient, attention_key_gradient, with the arguments of
 // attention_plain.cl. The other side passes in blocks of GROUP rows: each work-item computes one score, then the
 // work-items divide the columns of the output among themselves. Sums run in a fixed order.
+// A work-group without an item passes all barriers and stores nothing.
 // Build parameters: GROUP, a power of two; HEAD_WIDTH, VALUE_WIDTH, columns of a head.
 // Global size: heads x GROUP, items of a tile, tiles.
 
@@ -54,14 +55,14 @@ inline float probability(float score, float log_sum) { return log_sum == -INFINI
   if (bias_kind != NO_BIAS) OPEN(bias);                                                       \
   if (bias_kind == RELATIVE) OPEN(buckets);                                                   \
   const int head = get_group_id(0), item = get_group_id(1), tile = get_group_id(2);           \
-  if (item >= tiles[tile * 3 + 2]) return;                                                    \
+  const bool present = item < tiles[tile * 3 + 2];                                            \
   const int key_head = head / (heads / shared_heads);                                         \
   const size_t key_stride = (size_t)shared_heads * HEAD_WIDTH;                                \
   const size_t value_stride = (size_t)shared_heads * VALUE_WIDTH;                             \
-  const int segment = tiles[tile * 3], index = tiles[tile * 3 + 1] + item;                    \
+  const int segment = tiles[tile * 3], index = tiles[tile * 3 + 1] + (present ? item : 0);    \
   const size_t place = (size_t)(SEGMENT(segment, 0) + index) * heads + head;                  \
   const int position = SEGMENT(segment, 2) + index, causal = SEGMENT(segment, 5);             \
-  const int first_range = SEGMENT(segment, 3), end_range = first_range + SEGMENT(segment, 4)
+  const int first_range = SEGMENT(segment, 3), end_range = first_range + (present ? SEGMENT(segment, 4) : 0)
 
 __kernel void attention_forward(
     TENSOR(const float, q), TENSOR(const float, k), TENSOR(const float, v), LAYOUT_ARGUMENTS,
@@ -96,8 +97,9 @@ __kernel void attention_forward(
     }
   }
   const float inverse = total == 0.0f ? 0.0f : 1.0f / total;
-  for (int c = 0, d = LANE; d < VALUE_WIDTH; c++, d += GROUP) output[place * VALUE_WIDTH + d] = share[c] * inverse;
-  if (LANE == 0) log_sums[place] = (highest == -INFINITY ? 0.0f : highest) + log(total);
+  if (present)
+    for (int c = 0, d = LANE; d < VALUE_WIDTH; c++, d += GROUP) output[place * VALUE_WIDTH + d] = share[c] * inverse;
+  if (present && LANE == 0) log_sums[place] = (highest == -INFINITY ? 0.0f : highest) + log(total);
 }
 
 // The table's partial sums are one slice per query here: [queries, buckets, heads]; a work-item adds up whole buckets.
@@ -111,7 +113,7 @@ __kernel void attention_query_gradient(
   __global float *slice = table_partial;
   if (table_partial) {
     slice += table_partial_first + (place - head) / heads * bucket_count * heads + head;
-    for (int i = LANE; i < bucket_count; i += GROUP) slice[i * heads] = 0.0f;
+    for (int i = LANE; present && i < bucket_count; i += GROUP) slice[i * heads] = 0.0f;
   }
   fetch(q + place * HEAD_WIDTH, query, HEAD_WIDTH);
   fetch(cotangent + place * VALUE_WIDTH, upstream, VALUE_WIDTH);
@@ -144,7 +146,8 @@ __kernel void attention_query_gradient(
       barrier(CLK_LOCAL_MEM_FENCE);
     }
   }
-  for (int c = 0, d = LANE; d < HEAD_WIDTH; c++, d += GROUP) gradient[place * HEAD_WIDTH + d] = share[c] * factor;
+  if (present)
+    for (int c = 0, d = LANE; d < HEAD_WIDTH; c++, d += GROUP) gradient[place * HEAD_WIDTH + d] = share[c] * factor;
 }
 
 __kernel void attention_key_gradient(
@@ -159,8 +162,8 @@ __kernel void attention_key_gradient(
   if (bias_kind != NO_BIAS) OPEN(bias);
   if (bias_kind == RELATIVE) OPEN(buckets);
   const int key_head = get_group_id(0), item = get_group_id(1), tile = get_group_id(2);
-  if (item >= key_tiles[tile * 4 + 1]) return;
-  const size_t place = (size_t)(key_tiles[tile * 4] + item) * shared_heads + key_head;
+  const bool present = item < key_tiles[tile * 4 + 1];
+  const size_t place = (size_t)(key_tiles[tile * 4] + (present ? item : 0)) * shared_heads + key_head;
   fetch(k + place * HEAD_WIDTH, key, HEAD_WIDTH);
   fetch(v + place * VALUE_WIDTH, value, VALUE_WIDTH);
   barrier(CLK_LOCAL_MEM_FENCE);
@@ -168,7 +171,7 @@ __kernel void attention_key_gradient(
   for (int c = 0; c < HEAD_SHARE; c++) key_share[c] = 0.0f;
   for (int c = 0; c < VALUE_SHARE; c++) value_share[c] = 0.0f;
   const int first = key_tiles[tile * 4 + 2], group = heads / shared_heads;
-  for (int visitor = first; visitor < first + key_tiles[tile * 4 + 3]; visitor++) {
+  for (int visitor = first; visitor < first + (present ? key_tiles[tile * 4 + 3] : 0); visitor++) {
     const int segment = visitors[visitor * 3], position = visitors[visitor * 3 + 1] + item;
     const int start = SEGMENT(segment, 2), count = SEGMENT(segment, 1);
     const int begin = first_query(position, start, count, visitors[visitor * 3 + 2], SEGMENT(segment, 5));
@@ -194,6 +197,8 @@ __kernel void attention_key_gradient(
         barrier(CLK_LOCAL_MEM_FENCE);
       }
   }
-  for (int c = 0, d = LANE; d < HEAD_WIDTH; c++, d += GROUP) key_gradient[place * HEAD_WIDTH + d] = key_share[c] * factor;
+  if (!present) return;
+  for (int c = 0, d = LANE; d < HEAD_WIDTH; c++, d += GROUP)
+    key_gradient[place * HEAD_WIDTH + d] = key_share[c] * factor;
   for (int c = 0, d = LANE; d < VALUE_WIDTH; c++, d += GROUP) value_gradient[place * VALUE_WIDTH + d] = value_share[c];
 }

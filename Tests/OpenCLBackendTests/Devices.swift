@@ -72,7 +72,10 @@ func expectClose(
   }
   if worst.index >= 0 {
     Issue.record(
-      "\(name): \(wrong.count) of \(got.count) wrong from [\(wrong[0])] on; [\(worst.index)] is \(got[worst.index]), not \(expected[worst.index]) (\(worst.excess) times the tolerance)",
+      """
+      \(name): \(wrong.count) of \(got.count) wrong from [\(wrong[0])] on; [\(worst.index)] is \(got[worst.index]), \
+      not \(expected[worst.index]) (\(worst.excess) times the tolerance)
+      """,
       sourceLocation: sourceLocation)
   }
 }
