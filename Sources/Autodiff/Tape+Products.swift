@@ -11,9 +11,10 @@ extension Tape {
   public func linear(
     _ x: Variable, weight: Variable, bias: Variable? = nil, transposeB: Bool = false, roundsOperands: Bool = false
   ) throws -> Variable {
-    // A weight that is being trained changes between steps, so the backend must not keep a repacked copy of it.
+    // A weight that is being trained changes between steps, so the backend must not keep a repacked copy of it, not
+    // even where no gradient is wanted, as in validation.
     let options = MatmulOptions(
-      transposeB: transposeB, frozen: !weight.requiresGradient, roundsOperands: roundsOperands)
+      transposeB: transposeB, frozen: weight.isFrozen, roundsOperands: roundsOperands)
     let output = try backend.matmul(x.value, weight.value, options, bias: bias?.value)
     let (backend, input, matrix) = (backend, x.value, weight.value)
     return try record("linear", output, inputs: [x, weight] + (bias.map { [$0] } ?? [])) { cotangent, wanted in
@@ -37,7 +38,7 @@ extension Tape {
     _ hidden: Variable, _ labels: Indices, weight: Variable, bias: Variable? = nil, ignoreIndex: Int32 = -100,
     roundsOperands: Bool = false
   ) throws -> Variable {
-    let options = MatmulOptions(frozen: !weight.requiresGradient, roundsOperands: roundsOperands)
+    let options = MatmulOptions(frozen: weight.isFrozen, roundsOperands: roundsOperands)
     let result = try backend.linearCrossEntropy(
       hidden.value, labels, weight: weight.value, bias: bias?.value, ignoreIndex: ignoreIndex,
       wantsGradient: isRecording && hidden.requiresGradient, options: options)

@@ -60,7 +60,8 @@ public final class Tape {
     let key = ObjectIdentifier(parameter)
     if let known = variables[key] { return known }
     let variable = Variable(
-      parameter.value, requiresGradient: isRecording && parameter.isTrainable, name: parameter.name)
+      parameter.value, requiresGradient: isRecording && parameter.isTrainable, isFrozen: !parameter.isTrainable,
+      name: parameter.name)
     variables[key] = variable
     return variable
   }

@@ -12,14 +12,17 @@ import Testing
   /// Thrown instead of a file operation, and from then on: the process is dead.
   struct Killed: Error {}
 
-  private static func options(_ steps: Int = 6) -> TrainingOptions {
+  /// Steps of a run.
+  private static let length = 4
+
+  private static func options(_ steps: Int = length) -> TrainingOptions {
     var options = TrainingOptions()
     options.batchSize = 2
     options.length = .steps(steps)
     options.learningRate = 0.02
     options.seed = 7
     options.logEvery = 1
-    options.validateEvery = 3
+    options.validateEvery = 2
     options.saveEvery = 2
     options.keep = 2
     return options
@@ -104,7 +107,7 @@ import Testing
         _ = try Self.sit(path, on: backend, resumes: true, dyingAt: operation % 7 + 1)
       }
       let second = try Self.sit(path, on: backend, resumes: true)
-      #expect(second.outcome?.reason == .completed && second.outcome?.step == 6)
+      #expect(second.outcome?.reason == .completed && second.outcome?.step == Self.length)
       Self.expectSame(try Self.contents(path), expected, "killed at operation \(operation)")
       try FileManager.default.removeItem(atPath: path)
     }
@@ -123,10 +126,10 @@ import Testing
         path, on: backend, resumes: sittings > 1, trainsModel: trainsModel, interruptedAfter: 1)
       guard sitting.outcome?.reason == .interrupted else { break }
       let state = try TrainingState.read(URL(fileURLWithPath: path).appendingPathComponent("last/trainer_state.json"))
-      #expect(state.step == sittings && sittings <= 6)
+      #expect(state.step == sittings && sittings <= Self.length)
     }
     _ = try Self.sit(path, on: backend, resumes: true, trainsModel: trainsModel)
-    #expect(sittings >= 6)
+    #expect(sittings >= Self.length)
     Self.expectSame(try Self.contents(path), try Self.contents(folder.path("whole")), "interrupted")
   }
 
