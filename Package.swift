@@ -29,7 +29,9 @@ let package = Package(
     .target(
       name: "Kernels", path: "Kernels",
       resources: [
-        "attention_cpu", "attention_plain", "columns", "elementwise", "functions", "lanes", "matmul_cpu", "matmul_pack", "matmul_plain",
+        "attention_cpu", "attention_gpu", "attention_plain", "columns", "elementwise", "functions", "lanes",
+        "matmul_cpu", "matmul_gpu",
+        "matmul_pack", "matmul_plain",
         "normalization", "operands",
         "optimizers", "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
@@ -83,6 +85,7 @@ let package = Package(
       path: "Tests/TestSupport"),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "COpenCL", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
+    .testTarget(name: "CPUBackendTests", dependencies: ["Compute", "CPUBackend"]),
     .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
     .testTarget(
@@ -95,7 +98,7 @@ let package = Package(
       name: "TrainingTests", dependencies: ["Training", "Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandTests", dependencies: ["softprompt"]),
+    .testTarget(name: "CommandTests", dependencies: ["softprompt", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -2,12 +2,14 @@ extension KernelLibrary {
   /// The files that are built in, by name.
   static let embedded: [String: [UInt8]] = [
     "attention_cpu.cl": PackageResources.attention_cpu_cl,
+    "attention_gpu.cl": PackageResources.attention_gpu_cl,
     "attention_plain.cl": PackageResources.attention_plain_cl,
     "columns.cl": PackageResources.columns_cl,
     "elementwise.cl": PackageResources.elementwise_cl,
     "functions.cl": PackageResources.functions_cl,
     "lanes.cl": PackageResources.lanes_cl,
     "matmul_cpu.cl": PackageResources.matmul_cpu_cl,
+    "matmul_gpu.cl": PackageResources.matmul_gpu_cl,
     "matmul_pack.cl": PackageResources.matmul_pack_cl,
     "matmul_plain.cl": PackageResources.matmul_plain_cl,
     "normalization.cl": PackageResources.normalization_cl,

@@ -1,6 +1,7 @@
 """Compares SoftPrompt with PEFT on the same base model, adapter and data.
 
-    python tools/check-peft.py --softprompt .build/release/softprompt --model DIR --data FILE [--adapter DIR] [--generate]
+    python tools/check-peft.py --softprompt .build/release/softprompt --model DIR --data FILE \\
+        [--adapter DIR] [--generate]
 
 Checks the losses of every example (mean over its target tokens) without an adapter, with `--adapter` (one that
 `softprompt train` wrote) and with an adapter that PEFT makes and saves here. With `--generate` the greedy
@@ -18,7 +19,6 @@ from pathlib import Path
 
 import peft_reference as reference
 import torch
-from transformers.utils import logging
 
 # A greedy step whose best two logits lie closer than this may go either way.
 TIE = 1e-3
@@ -138,7 +138,6 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    logging.disable_progress_bar()
 
     examples = reference.read_examples(arguments.data)
     if arguments.limit:

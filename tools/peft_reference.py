@@ -20,6 +20,9 @@ import torch
 from peft import PeftModel, PromptTuningConfig, TaskType, get_peft_model
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+logging.disable_progress_bar()
 
 
 def read_examples(path):

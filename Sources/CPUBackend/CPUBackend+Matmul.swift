@@ -8,8 +8,9 @@ import Compute
 /// few percent of the product from some dozen rows on, and needs no second copy of the weights. With fewer rows the
 /// product is bound by reading B, which is then read in place, once.
 private struct MatmulPlan {
-  /// Rows up to which B is read in place.
-  static let skinnyRows = 16
+  /// Rows up to which B is read in place; fewer where that takes sums across lanes or widening for every tile.
+  static func skinnyRows(_ problem: MatmulProblem, _ b: DType) -> Int { problem.transposeB || b != .f32 ? 16 : 48 }
+
   /// The longest block of k: a strip of it fits the second-level cache beside A's rows.
   static let longestBlock = 1024
   /// Rows of A that pass over a packed strip.
@@ -42,7 +43,7 @@ extension CPUBackend {
   public func matmul(
     _ problem: MatmulProblem, _ a: Tensor, _ b: Tensor, bias: Tensor?, addend: Tensor?, into output: Tensor
   ) throws {
-    let skinny = problem.m <= MatmulPlan.skinnyRows && !(problem.roundsOperands && b.dtype != .bf16)
+    let skinny = problem.m <= MatmulPlan.skinnyRows(problem, b.dtype) && !(problem.roundsOperands && b.dtype != .bf16)
     let pairs = problem.roundsOperands && !skinny && tiles.pairStrip != nil
     let left = try leftOperand(problem, a, pairs: pairs)
     let right = RightOperand(problem, b)

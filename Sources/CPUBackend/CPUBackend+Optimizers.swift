@@ -59,7 +59,7 @@ extension CPUBackend {
       // A NaN passes: it is not smaller than anything.
       size *= parameterRoot < Double(step.parameterEpsilon) ? Double(step.parameterEpsilon) : parameterRoot
     }
-    let keep = Float(1 - Double(step.learningRate) * Double(step.weightDecay))
+    let keep = Float(1 - size * Double(step.weightDecay))
     let stepSize = Float(clip < 1 ? size : size / clip)
     let p = parameter.floats
     _ = sumOverPieces(gradient, factored: factors != nil) { row, range in

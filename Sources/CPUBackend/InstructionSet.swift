@@ -11,7 +11,7 @@ struct InstructionSet: Sendable, CustomStringConvertible {
     cpu_tiles(number).map { InstructionSet(name: String(cString: $0.pointee.name), number: number) }
   }
 
-  /// The functions. They lie in constant memory.
+  /// The functions, in constant memory.
   var tiles: UnsafePointer<CPUTiles> {
     guard let tiles = cpu_tiles(number) else { preconditionFailure("\(name) was available a moment ago") }
     return tiles

@@ -41,13 +41,15 @@ final class Workers {
     }
   }
 
-  /// Carries a task's closure to the threads. Unchecked: tasks write to separate memory and only read what they share,
+  /// Carries a task's closure to the threads.
+  ///
+  /// Unchecked: tasks write to separate memory and only read what they share,
   /// and `run` returns when the last has finished, so nothing they refer to is used from two places or dies early.
   private struct Job: @unchecked Sendable {
     let body: (Int, Int) -> Void
   }
 
-  /// Cuts `0..<total` into ranges of `grain` and runs `body` on each. Small totals stay on the calling thread.
+  /// Cuts `0..<total` into ranges of `grain` and runs `body` on each; a single range stays on the calling thread.
   func runRanges(_ total: Int, grain: Int, _ body: (_ range: Range<Int>, _ worker: Int) -> Void) {
     run((total + grain - 1) / grain) { task, worker in
       body(task * grain..<min(total, (task + 1) * grain), worker)

@@ -9,7 +9,8 @@
 #define VARIANT cpu_tiles_avx512
 #define VARIANT_NAME "avx512"
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
+                             apply_to = function)
 #include "Variant.h"
 #pragma clang attribute pop
 #endif

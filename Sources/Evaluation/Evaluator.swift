@@ -42,12 +42,13 @@ public struct Evaluator {
     var values: [String: Double?] = [:]
     if wantsLoss {
       let loss = Self.corpusLoss(losses)
-      values[EvaluationMetric.loss.rawValue] = loss
-      values[EvaluationMetric.perplexity.rawValue] = loss.map { exp($0) }.flatMap { $0.isFinite ? $0 : nil }
+      values.updateValue(loss, forKey: EvaluationMetric.loss.rawValue)
+      values.updateValue(Self.perplexity(loss), forKey: EvaluationMetric.perplexity.rawValue)
     }
     let predictions = generations.map(\.text)
     for metric in metrics where metric.needsText {
-      values[metric.rawValue] = metric.value(predictions: predictions, targets: examples.map(\.targets))
+      values.updateValue(
+        metric.value(predictions: predictions, targets: examples.map(\.targets)), forKey: metric.rawValue)
     }
     let rows = examples.indices.map { place in
       PredictionRow(
@@ -68,6 +69,13 @@ public struct Evaluator {
   public static func corpusLoss(_ losses: [ExampleLoss]) -> Double? {
     let tokens = losses.reduce(0) { $0 + $1.tokens }
     return tokens == 0 ? nil : losses.reduce(0) { $0 + $1.total } / Double(tokens)
+  }
+
+  /// The exponential of a loss; nil where that is not defined or not a finite number.
+  public static func perplexity(_ loss: Double?) -> Double? {
+    guard let loss else { return nil }
+    let value = exp(loss)
+    return value.isFinite ? value : nil
   }
 
   /// The loss of each example, in order.

@@ -6,10 +6,18 @@ public enum EvaluationMetric: String, Sendable, Hashable, Codable, CaseIterable 
   case loss
   /// The exponential of the loss.
   case perplexity
+  /// BLEU of the corpus with all targets as references, 0 to 100.
+  case bleu
+  /// ROUGE-L F1 against the best target, mean over examples.
+  case rougeL = "rouge-l"
   /// The share of predictions that equal one of their targets, byte for byte.
   case exactMatch = "exact-match"
   /// The share of predictions that equal their first target, byte for byte.
   case accuracy
+  /// F1 of each text that is a first target or a prediction, mean over those texts.
+  case macroF1 = "macro-f1"
+  /// F1 over all predictions and first targets.
+  case microF1 = "micro-f1"
 
   /// Whether the targets have to be scored.
   public var needsLoss: Bool { self == .loss || self == .perplexity }
@@ -39,18 +47,16 @@ public enum EvaluationMetric: String, Sendable, Hashable, Codable, CaseIterable 
   ///   - targets: at least one for each example.
   /// - Returns: nil where the metric is not defined, as it is without examples.
   func value(predictions: [String], targets: [[String]]) -> Double? {
-    switch self {
+    guard !predictions.isEmpty else { return nil }
+    let labels = targets.map { $0[0] }
+    return switch self {
     case .loss, .perplexity: nil
-    case .exactMatch:
-      share(
-        zip(predictions, targets).map { prediction, targets in
-          targets.contains { $0.utf8.elementsEqual(prediction.utf8) }
-        })
-    case .accuracy: share(zip(predictions, targets).map { $0.utf8.elementsEqual($1[0].utf8) })
+    case .bleu: BLEU.corpus(predictions: predictions, references: targets).value
+    case .rougeL: ROUGEL.corpus(predictions: predictions, references: targets)
+    case .exactMatch: ClassificationScores.exactMatch(predictions: predictions, targets: targets)
+    case .accuracy: ClassificationScores.accuracy(predictions: predictions, labels: labels)
+    case .macroF1: ClassificationScores.macroF1(predictions: predictions, labels: labels)
+    case .microF1: ClassificationScores.microF1(predictions: predictions, labels: labels)
     }
-  }
-
-  private func share(_ hits: [Bool]) -> Double? {
-    hits.isEmpty ? nil : Double(hits.count { $0 }) / Double(hits.count)
   }
 }

@@ -21,7 +21,7 @@ extension OpenCLBackend {
     let upstream: [KernelArgument] = [.tensor(cotangent), .tensor(result.logSumExp), .tensor(inner)]
     let buckets = gradients.table?.shape[0] ?? 0
     let partial = try gradients.table.map { _ in
-      try allocate([call.tables.tileCount, buckets * attributes.heads], .f32)
+      try allocate([call.tableSlices, buckets * attributes.heads], .f32)
     }
     try call.run(
       "attention_query_gradient", heads: attributes.heads, tiles: call.tables.tileCount,
@@ -43,8 +43,10 @@ private struct AttentionCall {
     case keys
   }
 
-  /// Wider heads would not fit into the private memory that attention_cpu.cl keeps for a tile.
+  /// Wider heads would not fit into the private or local memory that the tuned kernels keep.
   private static let widestHead = 512
+  /// Work-items of a work-group of attention_gpu.cl.
+  private static let group = 64
 
   let backend: OpenCLBackend
   let tables: LayoutTables
@@ -99,6 +101,12 @@ private struct AttentionCall {
     ]
   }
 
+  /// Partial sums of a relative table's gradient: one per query in attention_gpu.cl, one per tile elsewhere.
+  var tableSlices: Int {
+    backend.variant == .gpu && width <= Self.widestHead && valueWidth <= Self.widestHead
+      ? q.rowCount : tables.tileCount
+  }
+
   func run(_ kernel: String, heads: Int, tiles: Int, _ arguments: [KernelArgument]) throws {
     if backend.variant == .cpu, width <= Self.widestHead, valueWidth <= Self.widestHead {
       let program = ProgramKey(
@@ -106,9 +114,15 @@ private struct AttentionCall {
         parameters: ["HEAD_WIDTH": width, "VALUE_WIDTH": valueWidth, "TILE": LayoutTables.tile])
       return try backend.run(program, kernel, groups: [heads, tiles], local: [1, 1], arguments)
     }
+    let tile = LayoutTables.tile
+    if backend.variant == .gpu, width <= Self.widestHead, valueWidth <= Self.widestHead {
+      let program = ProgramKey(
+        file: "attention_gpu.cl",
+        parameters: ["HEAD_WIDTH": width, "VALUE_WIDTH": valueWidth, "GROUP": Self.group])
+      return try backend.run(program, kernel, groups: [heads, tile, tiles], local: [Self.group, 1, 1], arguments)
+    }
     try backend.run(
-      ProgramKey(file: "attention_plain.cl"), kernel, groups: [heads, LayoutTables.tile, tiles], local: [1, 1, 1],
-      arguments)
+      ProgramKey(file: "attention_plain.cl"), kernel, groups: [heads, tile, tiles], local: [1, 1, 1], arguments)
   }
 
   func runInner(_ cotangent: Tensor, _ output: Tensor, into inner: Tensor) throws {

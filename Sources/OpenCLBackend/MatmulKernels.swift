@@ -14,29 +14,64 @@ extension OpenCLBackend {
     _ problem: MatmulProblem, _ a: Tensor, _ b: Tensor, bias: Tensor?, addend: Tensor?, into output: Tensor
   ) throws {
     var operands = MatmulOperands(a: a, b: b, bias: bias, addend: addend, output: output)
-    guard variant == .cpu, problem.k > 0 else { return try plainMatmul(problem, operands) }
-    if problem.roundsOperands {
-      operands.a = try allocate(a.shape, .f32)
-      try round(a, into: operands.a)
+    guard problem.k > 0 else { return try plainMatmul(problem, operands) }
+    switch variant {
+    case .plain: try plainMatmul(problem, operands)
+    case .gpu: try localMatmul(problem, operands)
+    case .cpu:
+      if problem.roundsOperands {
+        operands.a = try allocate(a.shape, .f32)
+        try round(a, into: operands.a)
+      }
+      try tiledMatmul(problem, operands)
     }
-    try tiledMatmul(problem, operands)
   }
 
+  /// One work-item per element.
   private func plainMatmul(_ problem: MatmulProblem, _ operands: MatmulOperands) throws {
-    let program = ProgramKey(
-      file: "matmul_plain.cl",
-      parameters: ["B_TYPE": operands.b.dtype.operandNumber, "ROUNDED": problem.roundsOperands ? 1 : 0])
     let local = min(64, openCLDevice.maximumWorkGroup)
-    let strides = MatmulStrides(problem)
     try run(
-      program, "matmul_plain", groups: [(problem.n + local - 1) / local, problem.m, problem.batch],
-      local: [local, 1, 1],
-      [
-        .tensor(operands.a), .tensor(operands.b), .optional(operands.bias), .optional(operands.addend),
-        .tensor(operands.output), .int(problem.m), .int(problem.n), .int(problem.k), .size(strides.aRow),
-        .size(strides.aColumn), .size(strides.aBatch), .size(strides.bRow), .size(strides.bColumn),
-        .size(strides.bBatch), .float(problem.alpha), .float(problem.beta), .int(problem.activation?.number ?? 0),
-      ])
+      ProgramKey(file: "matmul_plain.cl", parameters: operandParameters(problem, operands)), "matmul_plain",
+      groups: [(problem.n + local - 1) / local, problem.m, problem.batch], local: [local, 1, 1],
+      stridedArguments(problem, operands))
+  }
+
+  /// Tiles in local memory, or slices of the sums for few rows.
+  private func localMatmul(_ problem: MatmulProblem, _ operands: MatmulOperands) throws {
+    var parameters = operandParameters(problem, operands)
+    if problem.m <= 8 {
+      let rows = [1, 2, 4].first { $0 >= problem.m } ?? 8
+      parameters["ROWS"] = rows
+      parameters["ALONG_K"] = problem.transposeB ? 1 : 0
+      let columns = problem.transposeB ? 8 : 32
+      return try run(
+        ProgramKey(file: "matmul_gpu.cl", parameters: parameters), "matmul_few_rows",
+        groups: [(problem.n + columns - 1) / columns, 1, problem.batch], local: [256, 1, 1],
+        stridedArguments(problem, operands))
+    }
+    // The larger tile reads less, but needs enough tiles to occupy the device.
+    let large = (problem.m / 128) * (problem.n / 128) * problem.batch >= openCLDevice.computeUnits
+    parameters["CHUNKS"] = large ? 2 : 1
+    let side = large ? 128 : 64
+    try run(
+      ProgramKey(file: "matmul_gpu.cl", parameters: parameters), "matmul_local",
+      groups: [(problem.n + side - 1) / side, (problem.m + side - 1) / side, problem.batch], local: [16, 16, 1],
+      stridedArguments(problem, operands))
+  }
+
+  private func operandParameters(_ problem: MatmulProblem, _ operands: MatmulOperands) -> [String: Int] {
+    ["B_TYPE": operands.b.dtype.operandNumber, "ROUNDED": problem.roundsOperands ? 1 : 0]
+  }
+
+  /// The arguments of the kernels that read B as it lies.
+  private func stridedArguments(_ problem: MatmulProblem, _ operands: MatmulOperands) -> [KernelArgument] {
+    let strides = MatmulStrides(problem)
+    return [
+      .tensor(operands.a), .tensor(operands.b), .optional(operands.bias), .optional(operands.addend),
+      .tensor(operands.output), .int(problem.m), .int(problem.n), .int(problem.k), .size(strides.aRow),
+      .size(strides.aColumn), .size(strides.aBatch), .size(strides.bRow), .size(strides.bColumn),
+      .size(strides.bBatch), .float(problem.alpha), .float(problem.beta), .int(problem.activation?.number ?? 0),
+    ]
   }
 }
 

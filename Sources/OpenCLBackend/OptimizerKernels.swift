@@ -71,7 +71,7 @@ extension OpenCLBackend {
       Self.file, "adafactor_apply", count: parameter.count,
       [
         .tensor(parameter), .tensor(update), .float(Float(rate / clip)),
-        .float(Float(Double(step.learningRate) * Double(step.weightDecay))),
+        .float(Float(rate * Double(step.weightDecay))),
       ])
   }
 }

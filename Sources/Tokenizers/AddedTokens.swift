@@ -46,10 +46,12 @@ struct AddedTokens: Sendable {
     tokens.first { $0.token.content == content }?.id
   }
 
-  /// Splits text at added tokens. No text gives no piece.
+  /// Splits text at added tokens.
   ///
-  /// Tokens that are not to be normalised are found first; the others in what lies between them, whose ends count as ends
-  /// of the text.
+  /// No text gives no piece.
+  ///
+  /// Tokens that are not to be normalised are found first; the others in what lies between them, whose ends count as
+  /// ends of the text.
   func split(_ bytes: UnsafeBufferPointer<UInt8>, classes: UnicodeClasses) -> [Piece] {
     guard !bytes.isEmpty else { return [] }
     let whole = 0..<bytes.count
@@ -102,7 +104,7 @@ extension AddedTokens {
         var stop = position + token.content.count
         position = stop
         if token.singleWord && (text.wordEnds(at: start) || text.wordStarts(at: stop)) { continue }
-        if token.stripsLeft { start = max(text.startOfSpace(endingAt: start), done) }
+        if token.stripsLeft { start = text.startOfSpace(endingAt: start) }
         if token.stripsRight { stop = text.endOfSpace(startingAt: stop) }
         if done < start { pieces.append(.text(done..<start)) }
         pieces.append(.token(id))

@@ -1,7 +1,7 @@
 /// A text tokenizer: text to the ids of a checkpoint's vocabulary, and back.
 ///
-/// Ids equal those of the reference implementation (Hugging Face tokenizers) on every text. Text is taken as it is: it is
-/// never put into another Unicode normal form, and tokens are compared by their UTF-8 bytes.
+/// Ids equal those of the reference implementation (Hugging Face tokenizers) on every text. Text is taken as it is:
+/// it is never put into another Unicode normal form, and tokens are compared by their UTF-8 bytes.
 public protocol Tokenizer: Sendable {
   /// The number of tokens, added tokens included.
   ///
@@ -13,8 +13,8 @@ public protocol Tokenizer: Sendable {
 
   /// The ids of a text.
   ///
-  /// `addSpecialTokens` puts around it what the checkpoint's post-processor asks for (often nothing). Added tokens inside
-  /// the text are found in either case.
+  /// `addSpecialTokens` puts around it what the checkpoint's post-processor asks for (often nothing). Added tokens
+  /// inside the text are found in either case.
   func encode(_ text: String, addSpecialTokens: Bool) -> [Int32]
 
   /// The text of ids.
@@ -45,6 +45,11 @@ public struct SpecialToken: Sendable {
   public let content: String
   /// Its id.
   public let id: Int32
+
+  public init(content: String, id: Int32) {
+    self.content = content
+    self.id = id
+  }
 }
 
 /// The special tokens of a tokenizer and their roles.
@@ -59,4 +64,6 @@ public struct SpecialTokens: Sendable {
   public var unknown: SpecialToken?
   /// The ids that `decode(_:skipSpecialTokens:)` leaves out.
   public var ids: Set<Int32> = []
+
+  public init() {}
 }

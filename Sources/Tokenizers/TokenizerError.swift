@@ -1,4 +1,6 @@
-/// What can be wrong with a tokenizer's files. Every description is one line that names the file and the place.
+/// What can be wrong with a tokenizer's files.
+///
+/// Every description is one line that names the file and the place.
 public enum TokenizerError: Error, Sendable, CustomStringConvertible {
   /// A directory without tokenizer files.
   case missing(directory: String, detail: String)

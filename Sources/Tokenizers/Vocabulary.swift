@@ -14,7 +14,9 @@ struct Vocabulary: Sendable {
   /// One more than the largest id.
   var idBound: Int { tokens.count }
 
-  /// Reads an object from token to id. Throws `TokenizerError.invalid` for an id that is none, or comes twice.
+  /// Reads an object from token to id.
+  ///
+  /// Throws `TokenizerError.invalid` for an id that is none, or comes twice.
   init(_ object: JSONValue, file: JSONFile, place: String) throws {
     let members = try file.members(object, place)
     ids.reserveCapacity(members.count)

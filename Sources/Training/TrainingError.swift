@@ -1,4 +1,6 @@
-/// What can be wrong with a run's data, configuration or folder, and what can stop one. Every description is one line.
+/// What can be wrong with a run's data, configuration or folder, and what can stop one.
+///
+/// Every description is one line.
 public enum TrainingError: Error, Sendable, CustomStringConvertible {
   /// A data file that is not there, cannot be read, or breaks its compression.
   case unreadable(path: String, reason: String)

@@ -47,6 +47,12 @@ enum DeviceSelection {
     }
   }
 
+  /// Opens the device with this id without a self-test.
+  static func openUnchecked(_ id: String) throws -> any ComputeBackend {
+    guard id != "cpu" else { return try CPUBackend() }
+    return try OpenCLBackend(device: try device(id))
+  }
+
   /// All devices: the CPU path and every OpenCL device.
   static func all() throws -> [DeviceDescription] {
     [try CPUBackend().device] + (try OpenCLDevices.list()).map(\.description)
@@ -65,7 +71,10 @@ enum DeviceSelection {
     return try CPUBackend()
   }
 
-  private static func named(_ choice: String) throws -> any ComputeBackend {
+  private static func named(_ choice: String) throws -> any ComputeBackend { try checked(try device(choice)) }
+
+  /// The one OpenCL device with this id or this part of its name.
+  private static func device(_ choice: String) throws -> OpenCLDevice {
     let devices = try OpenCLDevices.list()
     let matches =
       choice.hasPrefix("opencl:")
@@ -79,7 +88,7 @@ enum DeviceSelection {
       let found = matches.map { "\($0.id) (\($0.name))" }.joined(separator: ", ")
       throw ComputeError.noSuchDevice("--device \(choice) fits several devices: \(found)")
     }
-    return try checked(match)
+    return match
   }
 
   /// GPUs first, then accelerators, then processors; among equals the one with most compute units.

@@ -9,6 +9,11 @@ enum Output {
     write(try encoder.encode(value) + Data("\n".utf8))
   }
 
+  /// A value as JSON inside a sentence.
+  static func text(_ value: some Encodable) -> String {
+    (try? JSONEncoder().encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+  }
+
   /// Bytes as they are.
   static func write(_ data: Data) { FileHandle.standardOutput.write(data) }
 

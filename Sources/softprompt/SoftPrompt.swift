@@ -14,7 +14,7 @@ struct SoftPrompt: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      DevicesCommand.self, BenchCommand.self,
+      DevicesCommand.self, ConformanceCommand.self, BenchCommand.self, TrainCommand.self, PretrainCommand.self,
       TokenizeCommand.self, InspectCommand.self,
     ])
 }
@@ -23,6 +23,7 @@ struct SoftPrompt: ParsableCommand {
 enum Main {
   static func main() {
     do {
+      try KnownOptions.check(Array(CommandLine.arguments.dropFirst()))
       var command = try SoftPrompt.parseAsRoot()
       try command.run()
     } catch {

@@ -16,7 +16,7 @@ import Testing
     return data
   }
 
-  private static func tensor(_ name: String, _ dtype: String = "F32", _ shape: String = "[2]", _ offsets: String)
+  private static func tensor(_ name: String, dtype: String = "F32", shape: String = "[2]", _ offsets: String)
     -> String
   { "\"\(name)\":{\"dtype\":\"\(dtype)\",\"shape\":\(shape),\"data_offsets\":\(offsets)}" }
 
@@ -56,21 +56,24 @@ import Testing
       name: "hole in front", data: file(header: "{\(tensor("a", "[4,12]"))}", bytes: 12),
       mention: "hole before tensor 'a'"),
     Broken(
-      name: "size and shape differ", data: file(header: "{\(tensor("a", "F32", "[3]", "[0,8]"))}", bytes: 8),
+      name: "size and shape differ",
+      data: file(header: "{\(tensor("a", dtype: "F32", shape: "[3]", "[0,8]"))}", bytes: 8),
       mention: "needs 12 bytes, has 8"),
     Broken(
-      name: "unknown dtype", data: file(header: "{\(tensor("a", "F8_E4M3", "[8]", "[0,8]"))}", bytes: 8),
+      name: "unknown dtype", data: file(header: "{\(tensor("a", dtype: "F8_E4M3", shape: "[8]", "[0,8]"))}", bytes: 8),
       mention: "'F8_E4M3'"),
     Broken(
-      name: "negative dimension", data: file(header: "{\(tensor("a", "F32", "[-2]", "[0,8]"))}", bytes: 8),
+      name: "negative dimension",
+      data: file(header: "{\(tensor("a", dtype: "F32", shape: "[-2]", "[0,8]"))}", bytes: 8),
       mention: "negative"),
     Broken(
       name: "shape that overflows",
-      data: file(header: "{\(tensor("a", "F32", "[4611686018427387904,4611686018427387904]", "[0,8]"))}", bytes: 8),
+      data: file(
+        header: "{\(tensor("a", dtype: "F32", shape: "[4611686018427387904,4611686018427387904]", "[0,8]"))}", bytes: 8),
       mention: "absurd shape"),
     Broken(
       name: "dimension beyond 64 bits",
-      data: file(header: "{\(tensor("a", "F32", "[99999999999999999999]", "[0,8]"))}", bytes: 8),
+      data: file(header: "{\(tensor("a", dtype: "F32", shape: "[99999999999999999999]", "[0,8]"))}", bytes: 8),
       mention: "tensor 'a'"),
     Broken(
       name: "negative offset", data: file(header: "{\(tensor("a", "[-8,0]"))}", bytes: 8), mention: "tensor 'a'"),

@@ -58,19 +58,24 @@ func expectClose(
     Issue.record("\(name): \(got.count) values instead of \(expected.count)", sourceLocation: sourceLocation)
     return
   }
+  var wrong: [Int] = []
   var worst = (index: -1, excess: 0.0)
   for index in got.indices {
     let (value, wanted) = (Double(got[index]), expected[index])
     if value == wanted || (value.isNaN && wanted.isNaN) { continue }
     let excess = abs(value - wanted) / (absolute + relative * abs(wanted))
     guard excess <= 1 else {
+      wrong.append(index)
       if worst.index < 0 || !(excess <= worst.excess) { worst = (index, excess) }
       continue
     }
   }
   if worst.index >= 0 {
     Issue.record(
-      "\(name): [\(worst.index)] is \(got[worst.index]), not \(expected[worst.index]) (\(worst.excess) times the tolerance)",
+      """
+      \(name): \(wrong.count) of \(got.count) wrong from [\(wrong[0])] on; [\(worst.index)] is \(got[worst.index]), \
+      not \(expected[worst.index]) (\(worst.excess) times the tolerance)
+      """,
       sourceLocation: sourceLocation)
   }
 }

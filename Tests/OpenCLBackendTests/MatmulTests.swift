@@ -29,6 +29,7 @@ extension OnDevice {
               activation: [nil, .geluTanh, nil, .relu, .gelu][(2 * i + j) % 5], batch: pattern % 6 == 5 ? 3 : 1))
         }
       }
+      cases.append(Case(m: 260, n: 270, k: 40))  // enough for large tiles
       for k in [0, 1] { cases.append(Case(m: 5, n: 7, k: k, epilogue: true)) }
       for frozen in [false, true] {
         for transposeB in [false, true] {

@@ -92,8 +92,9 @@ extension OnDevice {
             update.append(Double(g[i]) / moment.squareRoot())
           }
           func rms(_ a: [Double]) -> Double { (a.reduce(0) { $0 + $1 * $1 } / Double(n)).squareRoot() }
-          let rate = 0.05 * max(1e-3, rms(rp)) / max(1, rms(update))
-          for i in 0..<n { rp[i] -= rate * update[i] + 0.05 * 0.1 * rp[i] }
+          let rate = 0.05 * max(1e-3, rms(rp))
+          let clip = max(1, rms(update))
+          for i in 0..<n { rp[i] -= rate * (update[i] / clip + 0.1 * rp[i]) }
         }
         expectClose(try backend.values(p), rp, absolute: 1e-5, "parameter, factored \(factored)")
       }

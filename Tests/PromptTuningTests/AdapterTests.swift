@@ -29,7 +29,9 @@ import Testing
   }
 
   /// Reading the folder fails with one line that mentions these words.
-  private static func expectRefused(_ folder: TemporaryFolder, _ words: String..., at location: SourceLocation = #_sourceLocation) {
+  private static func expectRefused(
+    _ folder: TemporaryFolder, _ words: String..., at location: SourceLocation = #_sourceLocation
+  ) {
     do {
       let adapter = try Adapter(directory: folder.url)
       try adapter.check(fits: TinyModel.facts(width: 2))

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 @Suite struct ExampleEncoderTests {
-  private static func example(_ input: String, _ target: String, line: Int = 1, file: String = "data.jsonl") -> Example {
+  private static func example(_ input: String, _ target: String, line: Int = 1, file: String = "data.jsonl") -> Example
+  {
     Example(input: input, targets: [target], source: ExampleSource(file: file, line: line))
   }
 
@@ -34,7 +35,8 @@ import Testing
   @Test func openingTokenComesOnceAndFirst() throws {
     let template = try DemonstrationTemplate(
       selection: .fixed, shots: 2,
-      pool: [Self.example("p", "q", line: 5), Self.example("r", "s", line: 6), Self.example("t", "u", line: 7)], seed: 0)
+      pool: [Self.example("p", "q", line: 5), Self.example("r", "s", line: 6), Self.example("t", "u", line: 7)], seed: 0
+    )
     let encoded = try Self.encoder(template, begin: true).encode(Self.example("a", "b"))
     #expect(encoded.context == [257] + Self.bytes("p\nq\n\nr\ns\n\na\n"))
     #expect(encoded.target == Self.bytes("b") + [256])
@@ -97,7 +99,9 @@ import Testing
     // Everything but the newline may go; the target never.
     let least = try Self.encoder(PlainTemplate(), .inputEnd, positions: 6, prompt: 2).encode(long)
     #expect(least.context == Self.bytes("\n") && least.cutInputTokens == 6)
-    #expect(throws: MethodError.self) { try Self.encoder(PlainTemplate(), .inputEnd, positions: 5, prompt: 2).encode(long) }
+    #expect(throws: MethodError.self) {
+      try Self.encoder(PlainTemplate(), .inputEnd, positions: 5, prompt: 2).encode(long)
+    }
     #expect(throws: MethodError.self) { try Self.encoder(PlainTemplate(), [.inputEnd, .inputStart]) }
   }
 

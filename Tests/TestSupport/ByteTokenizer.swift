@@ -1,15 +1,20 @@
 import Tokenizers
 
-/// A tokenizer with one token for each byte, an end token 256 and, if wanted, a begin token 257 in front of every text.
+/// A tokenizer with one token for each byte, an end token (256) and, if wanted, a begin token 257 in front of a text.
 public struct ByteTokenizer: Tokenizer {
   public let addsBeginToken: Bool
-  public let endToken: Int32? = 256
-  public let padToken: Int32? = nil
+  public let specialTokens: SpecialTokens
 
-  public init(addsBeginToken: Bool = false) { self.addsBeginToken = addsBeginToken }
+  public init(addsBeginToken: Bool = false, endToken: Int32 = 256) {
+    self.addsBeginToken = addsBeginToken
+    var special = SpecialTokens()
+    special.end = SpecialToken(content: "<end>", id: endToken)
+    special.begin = addsBeginToken ? SpecialToken(content: "<begin>", id: 257) : nil
+    special.ids = addsBeginToken ? [endToken, 257] : [endToken]
+    specialTokens = special
+  }
 
   public var vocabularySize: Int { addsBeginToken ? 258 : 257 }
-  public var beginToken: Int32? { addsBeginToken ? 257 : nil }
 
   public func encode(_ text: String, addSpecialTokens: Bool) -> [Int32] {
     (addSpecialTokens && addsBeginToken ? [257] : []) + text.utf8.map { Int32($0) }
@@ -26,5 +31,9 @@ public struct ByteTokenizer: Tokenizer {
     case 257: addsBeginToken ? "<begin>" : nil
     default: nil
     }
+  }
+
+  public func id(for token: String) -> Int32? {
+    (0..<Int32(vocabularySize)).first { self.token(for: $0) == token }
   }
 }

@@ -93,7 +93,8 @@ import Testing
       let parameter = try #require(setup.prompted.model.parameters.first { $0.name == tensor })
       let expected = try Reference.values(key)
       let scale = Double(expected.map(abs).max() ?? 1)
-      expectClose(try setup.backend.values(parameter.value), expected, within: 1e-3 * scale, .absolute, Comment(rawValue: key))
+      expectClose(
+        try setup.backend.values(parameter.value), expected, within: 1e-3 * scale, .absolute, Comment(rawValue: key))
     }
   }
 

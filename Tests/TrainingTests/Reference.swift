@@ -2,6 +2,7 @@ import Compute
 import Foundation
 import LanguageModels
 import PromptTuning
+import TestSupport
 import Tokenizers
 
 @testable import Training
@@ -125,7 +126,7 @@ struct Setup {
       let method = try Method.named(prompted.prompt.length > 0 ? "prompt-tuning" : "fine-tuning")
       return PromptedModelFiles(
         prompted, settings: AdapterSettings(method: method, truncation: [], demonstrations: nil),
-        origin: ModelDirectory.Origin(
+        origin: ModelOrigin(
           name: "gpt2", configuration: directory.configuration, companions: Reference.modelURL))
     }
   }
@@ -133,23 +134,6 @@ struct Setup {
   var promptValues: [Float] { get throws { try backend.values(prompted.prompt.parameters[0].value) } }
 }
 
-/// A folder of the test's own that goes with it.
-final class TemporaryFolder {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appendingPathComponent("softprompt-test-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-
-  func write(_ name: String, _ text: String) throws -> String { try write(name, Data(text.utf8)) }
-
-  func write(_ name: String, _ data: Data) throws -> String {
-    try data.write(to: url.appendingPathComponent(name))
-    return path(name)
-  }
+extension TemporaryFolder {
+  func path(_ name: String) -> String { file(name).path }
 }

@@ -73,8 +73,8 @@ public protocol OptimizerKernels: AnyObject {
   /// With `b = 1 - step^-decay` and `s = g^2 + epsilon1`: factored: `R = b R + (1 - b) rowMeans(s); C = b C + (1 - b)
   /// columnMeans(s);` `u = g / sqrt(R C' / mean(R))`; full: `V = b V + (1 - b) s; u = g / sqrt(V)`.
   ///
-  /// Then `u /= max(1, rms(u) / clipThreshold)`, `a = rate (times max(epsilon2, rms(p)) if it scales)`, `p -= a u +
-  /// rate decay p`.
+  /// Then `u /= max(1, rms(u) / clipThreshold)`, `a = rate (times max(epsilon2, rms(p)) if it scales)`,
+  /// `p -= a (u + decay p)`, as in transformers.
   func adafactor(_ step: AdafactorStep, parameter: Tensor, gradient: Tensor, moments: AdafactorMoments) throws
 
   /// `g += decay p; velocity = momentum velocity + g; p -= rate velocity`; without velocity `p -= rate g`.

@@ -163,7 +163,7 @@ struct AdafactorOperation: ConformanceOperation {
       let parameterSize = size(p)
       rate = rate * (parameterSize.value > least ? parameterSize : Tracked(least, error: parameterSize.error))
     }
-    let decay = Tracked(Double(step.learningRate) * Double(step.weightDecay)).rounded
+    let decay = rate * Tracked(Double(step.weightDecay))
     results["output.0"] = Expectation(shape, p.indices.map { p[$0] - (rate * update[$0] + decay * p[$0]) })
     return results
   }

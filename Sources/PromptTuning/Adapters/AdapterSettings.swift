@@ -61,6 +61,9 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
     guard settings.format == currentFormat else {
       throw broken("format \(settings.format) is not known; this program reads format \(currentFormat)")
     }
+    if let word = settings.truncation.first(where: { word in !Truncation.names.contains { $0.name == word } }) {
+      throw broken("key 'truncation' holds the unknown word '\(word)'")
+    }
     return settings
   }
 

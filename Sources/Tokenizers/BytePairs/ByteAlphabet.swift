@@ -1,7 +1,7 @@
 /// The alphabet in which byte-level vocabularies spell bytes: one printable character for each.
 ///
-/// Bytes that are printable in Latin-1 stand for themselves; the other 68 become the scalars from U+0100 on, in order. So a
-/// space is U+0120, `Ġ`. Source: the GPT-2 encoder, Radford et al. 2019.
+/// Bytes that are printable in Latin-1 stand for themselves; the other 68 become the scalars from U+0100 on, in
+/// order. So a space is U+0120, `Ġ`. Source: the GPT-2 encoder, Radford et al. 2019.
 enum ByteAlphabet {
   /// The scalar of each byte, below U+0144.
   static let scalars: [UInt32] = {

@@ -2,8 +2,8 @@ import Synchronization
 
 /// Byte-level byte-pair encoding, as in the GPT-2 family.
 ///
-/// Text is cut at added tokens, split into words, and the bytes of each word are merged by rank. Every text can be encoded,
-/// and decoding gives it back byte for byte (where no added token took white space with it).
+/// Text is cut at added tokens, split into words, and the bytes of each word are merged by rank. Every text can be
+/// encoded, and decoding gives it back byte for byte (where no added token took white space with it).
 public final class ByteLevelBPETokenizer: Tokenizer {
   /// The choices around the model.
   struct Settings: Sendable {

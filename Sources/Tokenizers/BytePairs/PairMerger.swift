@@ -1,7 +1,7 @@
 import Collections
 
-/// Byte-pair encoding of one word: of all pairs of neighbours the one with the lowest rank is merged, the leftmost first,
-/// until no pair is left that can be.
+/// Byte-pair encoding of one word: of all pairs of neighbours the one with the lowest rank is merged, the leftmost
+/// first, until no pair is left that can be.
 struct PairMerger {
   /// Words up to this many symbols are merged by scanning for the lowest rank, which beats a heap there.
   private static let scanLimit = 48

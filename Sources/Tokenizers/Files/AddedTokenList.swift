@@ -29,7 +29,9 @@ struct AddedTokenList {
     return largest + 1
   }
 
-  /// Adds a token, or replaces the one with the same bytes. `stated` is the id that a file gives it.
+  /// Adds a token, or replaces the one with the same bytes.
+  ///
+  /// `stated` is the id that a file gives it.
   mutating func add(_ token: AddedToken, stated: Int32?, file: JSONFile, place: String) throws {
     let name = String(decoding: token.content, as: UTF8.self)
     guard !token.content.isEmpty else { throw file.invalid(place, "an added token without content") }
@@ -56,7 +58,8 @@ struct AddedTokenList {
 }
 
 extension AddedToken {
-  /// Reads a token from an object with `content` and flags; flags that are absent are `specialDefault` and what goes with it.
+  /// Reads a token from an object with `content` and flags; flags that are absent are `specialDefault` and what goes
+  /// with it.
   init(_ object: JSONValue, file: JSONFile, place: String, specialDefault: Bool) throws {
     guard let content = try file.bytes(object, "content", "\(place).") else {
       throw file.invalid(place, "an added token without content")

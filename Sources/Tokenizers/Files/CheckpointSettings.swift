@@ -2,8 +2,9 @@ import Foundation
 
 /// What the files beside the vocabulary say: special tokens and their roles, further added tokens, and switches.
 ///
-/// Read from `tokenizer_config.json`; `special_tokens_map.json` and `added_tokens.json`, which newer checkpoints no longer have,
-/// count only where `tokenizer_config.json` has no `added_tokens_decoder`. `config.json` gives the family.
+/// Read from `tokenizer_config.json`; `special_tokens_map.json` and `added_tokens.json`, which newer checkpoints no
+/// longer have, count only where `tokenizer_config.json` has no `added_tokens_decoder`. `config.json` gives the
+/// family.
 struct CheckpointSettings {
   /// A role's key in the files; those after `additional` have no meaning of their own here.
   private static let roles = [
@@ -32,7 +33,9 @@ struct CheckpointSettings {
   /// Tokens of `added_tokens_decoder` and `added_tokens.json`, by id.
   private var decoderTokens: [Request] = []
 
-  /// Reads the files of a directory that are there. Throws `TokenizerError`.
+  /// Reads the files of a directory that are there.
+  ///
+  /// Throws `TokenizerError`.
   init(directory: URL) throws {
     var hasDecoder = false
     if let file = try Self.open("tokenizer_config.json", in: directory) {
@@ -120,8 +123,8 @@ struct CheckpointSettings {
 
   /// Adds what the files ask for to the tokens that are there, and gives the roles.
   ///
-  /// Tokens of `added_tokens_decoder` replace equal ones with other flags; special tokens are added where they are missing.
-  /// `defaultsToGPT2` says what holds for a directory that names no family.
+  /// Tokens of `added_tokens_decoder` replace equal ones with other flags; special tokens are added where they are
+  /// missing. `defaultsToGPT2` says what holds for a directory that names no family.
   func specialTokens(adding list: inout AddedTokenList, defaultsToGPT2: Bool) throws -> SpecialTokens {
     for request in decoderTokens.sorted(by: { ($0.stated ?? 0) < ($1.stated ?? 0) })
     where !list.contains(request.token) {

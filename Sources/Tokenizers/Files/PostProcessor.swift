@@ -7,7 +7,9 @@ struct PostProcessor {
   /// What the file's `post_processor` adds; empty where it has none.
   private(set) var affixes: Affixes = ([], [])
 
-  /// Reads the `post_processor` of a file. Throws `TokenizerError.unsupported` for a type that is not implemented.
+  /// Reads the `post_processor` of a file.
+  ///
+  /// Throws `TokenizerError.unsupported` for a type that is not implemented.
   init(_ file: JSONFile) throws {
     self.file = file
     guard let processor = file.root["post_processor"], !processor.isNull else { return }

@@ -4,11 +4,12 @@ import Foundation
 public enum TokenizerFiles {
   /// The tokenizer that the files of `directory` describe.
   ///
-  /// `tokenizer.json` comes first, else `vocab.json` with `merges.txt`. Roles of special tokens, and further added tokens, come
-  /// from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` where they are present.
+  /// `tokenizer.json` comes first, else `vocab.json` with `merges.txt`. Roles of special tokens, and further added
+  /// tokens, come from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` where they are
+  /// present.
   ///
-  /// Throws `TokenizerError` for files that are missing, broken or contradict themselves, and for anything they ask for that
-  /// is not implemented: ids that a checkpoint was not trained on would be worse than none.
+  /// Throws `TokenizerError` for files that are missing, broken or contradict themselves, and for anything they ask
+  /// for that is not implemented: ids that a checkpoint was not trained on would be worse than none.
   public static func load(directory: URL) throws -> any Tokenizer {
     let settings = try CheckpointSettings(directory: directory)
     let tokenizerFile = directory.appendingPathComponent("tokenizer.json")
@@ -35,7 +36,8 @@ public enum TokenizerFiles {
     }
   }
 
-  /// The tokenizer of a single `tokenizer.json`, whatever its name; files beside it count only if they have their own names.
+  /// The tokenizer of a single `tokenizer.json`, whatever its name; files beside it count only if they have their own
+  /// names.
   public static func load(file: URL) throws -> any Tokenizer {
     let settings = try CheckpointSettings(directory: file.deletingLastPathComponent())
     return try TokenizerJSON(JSONFile(file)).tokenizer(settings)

@@ -1,6 +1,7 @@
 /// `tokenizer.json`, the format of Hugging Face tokenizers.
 ///
-/// What splits and merges text is read strictly: a component, a type or a key that is not implemented is refused by name.
+/// What splits and merges text is read strictly: a component, a type or a key that is not implemented is refused by
+/// name.
 struct TokenizerJSON {
   private let file: JSONFile
   private let root: JSONValue

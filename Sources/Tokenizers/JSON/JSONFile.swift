@@ -6,7 +6,9 @@ struct JSONFile {
   let path: String
   let root: JSONValue
 
-  /// Reads and parses a file. Throws `TokenizerError.unreadable` or `.syntax`.
+  /// Reads and parses a file.
+  ///
+  /// Throws `TokenizerError.unreadable` or `.syntax`.
   init(_ url: URL) throws {
     path = url.path
     root = try JSONReader.parse(Self.bytes(of: url), file: url.path)
@@ -15,7 +17,9 @@ struct JSONFile {
     }
   }
 
-  /// The bytes of a file. Throws `TokenizerError.unreadable`.
+  /// The bytes of a file.
+  ///
+  /// Throws `TokenizerError.unreadable`.
   static func bytes(of url: URL) throws -> [UInt8] {
     do {
       return [UInt8](try Data(contentsOf: url))

@@ -15,7 +15,9 @@ struct ConfigurationKey: Sendable {
 
   /// In the order in which they are written.
   static let all: [ConfigurationKey] = [
-    text("model", \.model), text("data", \.data), text("validation", \.validation), text("output", \.output),
+    text("model", \.model), text("config-json", \.configJSON), text("tokenizer", \.tokenizer),
+    texts("data", \.data), texts("validation", \.validation),
+    integer("sequence-length", \.sequenceLength, atLeast: 1), text("output", \.output),
     text("method", \.method), choice("prompt", \.prompt), integer("prompt-length", \.promptLength, atLeast: 1),
     text("prompt-init", \.promptInit), choice("head", \.head), choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
@@ -24,7 +26,7 @@ struct ConfigurationKey: Sendable {
     choice("compute-type", \.computeType),
     integer("batch-size", \.options.batchSize, atLeast: 1), integer("accumulate", \.options.accumulate, atLeast: 1),
     steps, epochs, boolean("shuffle", \.options.shuffles), noShuffle, seed,
-    choice("optimizer", \.options.optimizer), number("learning-rate", \.options.learningRate, atLeast: 0),
+    choice("optimizer", \.options.optimizer), learningRate,
     number("beta1", \.options.beta1, atLeast: 0, below: 1), number("beta2", \.options.beta2, atLeast: 0, below: 1),
     number("epsilon", \.options.epsilon, atLeast: 0), number("weight-decay", \.options.weightDecay, atLeast: 0),
     number("momentum", \.options.momentum, atLeast: 0, below: 1),
@@ -64,6 +66,24 @@ struct ConfigurationKey: Sendable {
       }, get: { $0[keyPath: path].map(ConfigurationValue.string) })
   }
 
+  private static func texts(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
+    ConfigurationKey(
+      name: name,
+      set: {
+        switch $1 {
+        case .list(let items): $0[keyPath: path] = items
+        default:
+          guard let string = string($1) else { return "must be a string or a list of strings, not \($1.kind)" }
+          $0[keyPath: path] = [string]
+        }
+        return nil
+      },
+      get: {
+        let items = $0[keyPath: path]
+        return items.isEmpty ? nil : items.count == 1 ? .string(items[0]) : .list(items)
+      })
+  }
+
   /// Names of folders may look like numbers.
   private static func string(_ value: ConfigurationValue) -> String? {
     switch value {
@@ -101,19 +121,25 @@ struct ConfigurationKey: Sendable {
   ) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
-      set: {
-        let number: Double
-        switch $1 {
-        case .integer(let whole): number = Double(whole)
-        case .number(let value): number = value
-        default: return "must be a number, not \($1.kind)"
-        }
-        guard number.isFinite, number >= minimum, number < limit else {
-          return "is \(number), it must be at least \(minimum)" + (limit.isFinite ? " and below \(limit)" : "")
-        }
-        $0[keyPath: path] = number
-        return nil
+      set: { configuration, value in
+        checked(value, atLeast: minimum, below: limit) { configuration[keyPath: path] = $0 }
       }, get: { .number($0[keyPath: path]) })
+  }
+
+  private static func checked(
+    _ value: ConfigurationValue, atLeast minimum: Double, below limit: Double = .infinity, _ store: (Double) -> Void
+  ) -> String? {
+    let number: Double
+    switch value {
+    case .integer(let whole): number = Double(whole)
+    case .number(let value): number = value
+    default: return "must be a number, not \(value.kind)"
+    }
+    guard number.isFinite, number >= minimum, number < limit else {
+      return "is \(number), it must be at least \(minimum)" + (limit.isFinite ? " and below \(limit)" : "")
+    }
+    store(number)
+    return nil
   }
 
   private static func boolean(_ name: String, _ path: Path<Bool>) -> ConfigurationKey {
@@ -180,6 +206,11 @@ struct ConfigurationKey: Sendable {
       configuration.truncate.isEmpty
         ? nil : .list(Truncation.names.filter { configuration.truncate.contains($0.value) }.map(\.name))
     })
+
+  private static let learningRate = ConfigurationKey(
+    name: "learning-rate",
+    set: { configuration, value in checked(value, atLeast: 0) { configuration.learningRate = $0 } },
+    get: { $0.learningRate.map(ConfigurationValue.number) })
 
   private static let steps = ConfigurationKey(
     name: "steps",

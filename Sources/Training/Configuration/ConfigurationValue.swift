@@ -31,6 +31,7 @@ public struct ConfigurationLayer: Sendable {
   public mutating func set(_ key: String, _ value: String?) { if let value { append(key, .string(value)) } }
   public mutating func set(_ key: String, _ value: Int?) { if let value { append(key, .integer(value)) } }
   public mutating func set(_ key: String, _ value: Double?) { if let value { append(key, .number(value)) } }
+  public mutating func set(_ key: String, _ value: Bool?) { if let value { append(key, .boolean(value)) } }
   public mutating func set(_ key: String, _ value: [String]) { if !value.isEmpty { append(key, .list(value)) } }
   /// Sets the key where the flag was given.
   public mutating func set(_ key: String, flag: Bool) { if flag { append(key, .boolean(true)) } }

@@ -3,7 +3,7 @@ public enum NearestName {
   /// The closest of `known` by edit distance, nil if none is close (more than a third of the letters differ).
   public static func of(_ name: String, among known: [String]) -> String? {
     let best = known.map { (name: $0, distance: editDistance(name, $0)) }.min { $0.distance < $1.distance }
-    guard let best, best.distance <= max(1, max(name.count, best.name.count) / 3) else { return nil }
+    guard let best, best.distance <= max(2, max(name.count, best.name.count) / 3) else { return nil }
     return best.name
   }
 

@@ -1,14 +1,22 @@
 import LanguageModels
 import PromptTuning
 
-/// Everything that a run is made of. Its keys are the names of the command's options without the dashes.
+/// Everything that a run is made of.
+///
+/// Its keys are the names of the command's options without the dashes.
 public struct RunConfiguration: Sendable, Equatable {
   // MARK: - What is read and written
 
   /// The model's directory.
   public var model: String?
-  public var data: String?
-  public var validation: String?
+  /// A configuration for a model from scratch.
+  public var configJSON: String?
+  /// The tokenizer's file for a model from scratch.
+  public var tokenizer: String?
+  public var data: [String] = []
+  public var validation: [String] = []
+  /// Tokens that a sequence of running text reads; nil for as many as the model has positions.
+  public var sequenceLength: Int?
   public var output: String?
 
   // MARK: - Method; nil stands for what the named point says
@@ -36,6 +44,8 @@ public struct RunConfiguration: Sendable, Equatable {
   // MARK: - Recipe
 
   public var options = TrainingOptions()
+  /// The rate, where one was chosen; `resolvedOptions` has another default for each kind of training.
+  public var learningRate: Double?
 
   /// The operand type of matrix products.
   public enum ComputeType: String, Sendable, CaseIterable, Codable {
@@ -45,8 +55,17 @@ public struct RunConfiguration: Sendable, Equatable {
 
   public init() {}
 
-  /// The file behind `demonstrationData` or its default.
-  public var demonstrationFile: String? { demonstrationData ?? data }
+  /// The options with a rate that suits what is trained, unless one was chosen.
+  public func resolvedOptions(training trainable: Trainable) -> TrainingOptions {
+    var options = options
+    options.learningRate = learningRate ?? (trainable == .all ? Self.modelRate : Self.promptRate)
+    return options
+  }
+
+  /// The default rate for prompts, which bear large steps.
+  static let promptRate = 0.01
+  /// The default rate for whole models.
+  static let modelRate = 5e-5
 
   /// The point on the axes: the named one with single axes changed.
   ///
@@ -55,7 +74,9 @@ public struct RunConfiguration: Sendable, Equatable {
     var method = try Method.named(method)
     if let prompt {
       method.prompt = prompt
-      if prompt == .none { method.promptLength = 0 } else if method.promptLength == 0 {
+      if prompt == .none {
+        method.promptLength = 0
+      } else if method.promptLength == 0 {
         method.promptLength = Method.defaultPromptLength
       }
     }
@@ -102,7 +123,7 @@ public struct RunConfiguration: Sendable, Equatable {
     }.joined()
   }
 
-  private static func text(_ value: ConfigurationValue) -> String {
+  static func text(_ value: ConfigurationValue) -> String {
     switch value {
     case .string(let string): quoted(string)
     case .integer(let number): String(number)
@@ -122,7 +143,8 @@ public struct RunConfiguration: Sendable, Equatable {
       case "\n": result += "\\n"
       case "\r": result += "\\r"
       case "\t": result += "\\t"
-      case _ where scalar.value < 0x20 || scalar.value == 0x7F || scalar.value == 0x85 || scalar.value == 0x2028
+      case _
+      where scalar.value < 0x20 || scalar.value == 0x7F || scalar.value == 0x85 || scalar.value == 0x2028
         || scalar.value == 0x2029 || scalar.value == 0xFEFF:
         let digits = String(scalar.value, radix: 16, uppercase: true)
         result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
@@ -149,7 +171,7 @@ public enum Recipe: String, Sendable, CaseIterable {
       configuration.promptInit = "vocabulary"
       configuration.options.batchSize = 32
       configuration.options.optimizer = .adafactor
-      configuration.options.learningRate = 0.3
+      configuration.learningRate = 0.3
       configuration.options.schedule = .constant
       configuration.options.warmupSteps = 0
       configuration.options.weightDecay = 1e-5

@@ -81,7 +81,9 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public init() {}
 
   /// Optimizer steps in one pass over `count` examples; the last one may be smaller.
-  public func stepsPerEpoch(examples count: Int) -> Int { (count + batchSize * accumulate - 1) / (batchSize * accumulate) }
+  public func stepsPerEpoch(examples count: Int) -> Int {
+    (count + batchSize * accumulate - 1) / (batchSize * accumulate)
+  }
 
   /// Optimizer steps in the whole run.
   public func totalSteps(examples count: Int) -> Int {

@@ -1,6 +1,8 @@
 import CZlib
 
-/// A running CRC-32 over token ids. It finds accidents, not attacks.
+/// A running CRC-32 over token ids.
+///
+/// It finds accidents, not attacks.
 struct Checksum {
   private(set) var value: UInt32 = 0
 

@@ -3,7 +3,9 @@ import PromptTuning
 
 /// Examples of generation tasks as JSON Lines: `{"input": "...", "target": "..."}` or `"targets": ["...", ...]`.
 public enum ExampleFile {
-  /// Reads a `.jsonl` or `.jsonl.gz` file. Other keys are allowed; with both, `targets` counts.
+  /// Reads a `.jsonl` or `.jsonl.gz` file.
+  ///
+  /// Other keys are allowed; with both, `targets` counts.
   ///
   /// - Throws: `TrainingError` naming file and line.
   public static func read(_ path: String) throws -> [Example] {

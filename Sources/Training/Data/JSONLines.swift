@@ -1,6 +1,8 @@
 import Foundation
 
-/// A file of JSON objects, one a line. Blank lines at the end are no lines; a blank line before another is an error.
+/// A file of JSON objects, one a line.
+///
+/// Blank lines at the end are no lines; a blank line before another is an error.
 final class JSONLines {
   private let reader: LineReader
   private var firstBlankLine: Int?

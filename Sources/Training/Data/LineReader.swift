@@ -1,6 +1,8 @@
 import Foundation
 
-/// The lines of a text file, plain or `.gz`, one at a time. A line ends at `\n` only.
+/// The lines of a text file, plain or `.gz`, one at a time.
+///
+/// A line ends at `\n` only.
 final class LineReader {
   private static let pieceSize = 1 << 18
 
@@ -19,7 +21,9 @@ final class LineReader {
     source = path.hasSuffix(".gz") ? try GzipFile(path: path) : try PlainFile(path: path)
   }
 
-  /// The bytes of the next line without its end, or nil after the last. An empty rest behind the last `\n` is no line.
+  /// The bytes of the next line without its end, or nil after the last.
+  ///
+  /// An empty rest behind the last `\n` is no line.
   ///
   /// - Throws: `TrainingError.unreadable`.
   func nextBytes() throws -> [UInt8]? {

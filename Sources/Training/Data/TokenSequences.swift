@@ -71,7 +71,8 @@ public final class TokenSequences: TrainingData {
   public func example(_ index: Int, epoch: Int) -> EncodedExample {
     let start = index * length
     let end = min(start + length + 1, tokens.count)
-    return EncodedExample(source: source(of: start), context: tokens[start..<start + 1], target: tokens[start + 1..<end])
+    return EncodedExample(
+      source: source(of: start), context: tokens[start..<start + 1], target: tokens[start + 1..<end])
   }
 
   private func source(of token: Int) -> ExampleSource {
@@ -95,7 +96,11 @@ private struct TokenStore {
   var count: Int { isNarrow ? narrow.count : wide.count }
 
   mutating func append(_ tokens: [Int32]) {
-    if isNarrow { narrow.append(contentsOf: tokens.lazy.map { UInt16(truncatingIfNeeded: $0) }) } else { wide += tokens }
+    if isNarrow {
+      narrow.append(contentsOf: tokens.lazy.map { UInt16(truncatingIfNeeded: $0) })
+    } else {
+      wide += tokens
+    }
   }
 
   subscript(_ range: Range<Int>) -> [Int32] {

@@ -1,6 +1,8 @@
 import Compute
 
-/// Which examples each optimizer step sees. It follows from the step's number alone, so a run can continue anywhere.
+/// Which examples each optimizer step sees.
+///
+/// It follows from the step's number alone, so a run can continue anywhere.
 ///
 /// A step never reaches across the end of an epoch; the last one of an epoch may have fewer examples.
 struct DataOrder {

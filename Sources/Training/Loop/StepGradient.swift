@@ -62,6 +62,7 @@ struct StepGradient {
   func clipped(norm: Double, to limit: Double, on backend: any ComputeBackend) throws -> StepGradient {
     let factor = limit / (norm + 1e-6)
     guard limit > 0, factor < 1 else { return self }
-    return StepGradient(loss: loss, gradients: try gradients.map { try $0.map { try backend.scale($0, by: Float(factor)) } })
+    return StepGradient(
+      loss: loss, gradients: try gradients.map { try $0.map { try backend.scale($0, by: Float(factor)) } })
   }
 }

@@ -3,7 +3,9 @@ import Compute
 import Foundation
 import LanguageModels
 
-/// Updates parameters from gradients, and owns what it has to remember between steps. All of it is f32.
+/// Updates parameters from gradients, and owns what it has to remember between steps.
+///
+/// All of it is f32.
 final class Optimizer {
   let options: TrainingOptions
   let parameters: [Parameter]
@@ -108,7 +110,8 @@ extension SafetensorsFile {
       throw CheckpointError.wrongShape(path: url.path, name: name, found: entry.shape, expected: tensor.shape)
     }
     guard entry.type == .f32 else {
-      throw CheckpointError.malformed(path: url.path, reason: "tensor '\(name)' has dtype \(entry.type.rawValue), not F32")
+      throw CheckpointError.malformed(
+        path: url.path, reason: "tensor '\(name)' has dtype \(entry.type.rawValue), not F32")
     }
     if !tensor.isEmpty { try withBytes(of: entry) { try backend.write($0, to: tensor) } }
   }

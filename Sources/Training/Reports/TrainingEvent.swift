@@ -6,8 +6,6 @@ public enum TrainingEvent: Sendable {
   case step(StepReport)
   /// A validation is done.
   case validation(ValidationReport)
-  /// A state was written.
-  case saved(step: Int, path: String)
 }
 
 /// One optimizer step.

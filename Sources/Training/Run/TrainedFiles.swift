@@ -16,30 +16,33 @@ public protocol TrainedFiles: AnyObject {
 /// The adapter of a trained prompt, the checkpoint of a trained model, or both.
 public final class PromptedModelFiles: TrainedFiles {
   private let prompted: PromptedModel
-  private let settings: AdapterSettings
-  private let directory: ModelDirectory.Origin
+  private let settings: AdapterSettings?
+  private let origin: ModelOrigin
 
   /// - Parameters:
   ///   - settings: what else decides what the model reads; kept beside the adapter.
   ///   - origin: where the base model comes from.
-  public init(_ prompted: PromptedModel, settings: AdapterSettings, origin: ModelDirectory.Origin) {
+  public init(_ prompted: PromptedModel, settings: AdapterSettings?, origin: ModelOrigin) {
     self.prompted = prompted
     self.settings = settings
-    directory = origin
+    self.origin = origin
   }
 
   private var trainsModel: Bool { prompted.model.parameters.contains { $0.isTrainable } }
 
   public func write(to url: URL) throws {
     if trainsModel {
+      if let file = origin.tokenizerFile {
+        try AtomicFile.write(Data(contentsOf: file), to: url.appendingPathComponent("tokenizer.json"))
+      }
       try ModelDirectory.save(
-        prompted.model, configuration: directory.configuration, companions: directory.companions, to: url)
+        prompted.model, configuration: origin.configuration, companions: origin.companions, to: url)
     }
     guard let prompt = prompted.prompt as? StaticPrompt else { return }
     let values = Adapter.PromptValues(
       length: prompt.length, width: prompt.embeddings.shape.columns,
       values: try prompted.backend.values(prompt.embeddings.value))
-    try Adapter(path: url.path, prompt: values, settings: settings, baseModel: directory.name)
+    try Adapter(path: url.path, prompt: values, settings: settings, baseModel: origin.name)
       .write(to: url, facts: prompted.model.facts)
   }
 
@@ -58,19 +61,20 @@ public final class PromptedModelFiles: TrainedFiles {
   }
 }
 
-extension ModelDirectory {
-  /// What a saved model or adapter says about the model it came from.
-  public struct Origin {
-    /// How the model was named when the run started.
-    public var name: String
-    public var configuration: ConfigurationFile
-    /// The folder or the files' folder to take tokenizer files from.
-    public var companions: URL
+/// What a saved model or adapter says about the model it came from.
+public struct ModelOrigin {
+  /// How the model was named when the run started.
+  public var name: String
+  public var configuration: ConfigurationFile
+  /// The folder to take tokenizer files from.
+  public var companions: URL
+  /// A tokenizer under a name of its own, to be kept as `tokenizer.json`.
+  public var tokenizerFile: URL?
 
-    public init(name: String, configuration: ConfigurationFile, companions: URL) {
-      self.name = name
-      self.configuration = configuration
-      self.companions = companions
-    }
+  public init(name: String, configuration: ConfigurationFile, companions: URL, tokenizerFile: URL? = nil) {
+    self.name = name
+    self.configuration = configuration
+    self.companions = companions
+    self.tokenizerFile = tokenizerFile
   }
 }

@@ -43,12 +43,15 @@ public struct TrainingState: Sendable, Hashable, Codable {
   func json() throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     return try encoder.encode(self)
   }
 
   /// - Throws: `TrainingError.output` if the file cannot be used.
   static func read(_ url: URL) throws -> TrainingState {
-    guard let state = try? JSONDecoder().decode(TrainingState.self, from: Data(contentsOf: url)) else {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    guard let state = try? decoder.decode(TrainingState.self, from: Data(contentsOf: url)) else {
       throw TrainingError.output(path: url.path, reason: "not a training state that this program can read")
     }
     guard state.format == currentFormat else {

@@ -1,0 +1,44 @@
+import Compute
+import Foundation
+import LanguageModels
+import PromptTuning
+import TestSupport
+import Testing
+
+/// A tiny checkpoint with a soft prompt, and texts that transformers continued (tools/fixtures/decoding.py).
+struct DecodingFixture {
+  struct Case: Decodable {
+    var context: [Int32]
+    var prompted: Bool
+    var beams: Int
+    var length_penalty: Double
+    var max_new_tokens: Int
+    var stop_tokens: [Int32]
+    var tokens: [Int32]
+    var stopped: Bool
+  }
+
+  let cases: [Case]
+  let model: any LanguageModel
+  let codec: TextCodec
+  private let prompt: StaticPrompt
+
+  init(on backend: any ComputeBackend) throws {
+    let folder = try #require(Bundle.module.resourceURL).appendingPathComponent("Fixtures")
+    cases = try JSONDecoder().decode(
+      [Case].self, from: try Data(contentsOf: folder.appendingPathComponent("generations.json")))
+    model = try ModelDirectory(folder.appendingPathComponent("gpt2")).load(on: backend)
+    let file = try SafetensorsFile(url: folder.appendingPathComponent("prompt.safetensors"))
+    let entry = try #require(file.entries["prompt"])
+    prompt = try StaticPrompt(
+      values: try file.floats(of: entry), length: entry.shape[0], width: entry.shape[1], isTrainable: false,
+      on: backend)
+    codec = try TextCodec(
+      tokenizer: ByteTokenizer(endToken: model.facts.endTokens[0]), facts: model.facts,
+      generationEndTokens: cases[0].stop_tokens)
+  }
+
+  func promptedModel(_ isPrompted: Bool) -> PromptedModel {
+    PromptedModel(model: model, prompt: isPrompted ? prompt : NoPrompt())
+  }
+}
