@@ -1,4 +1,6 @@
-/// Why a case cannot run, or a file cannot be used. Every description is one line.
+/// Why a case cannot run, or a file cannot be used.
+///
+/// Every description is one line.
 public enum ConformanceError: Error, Sendable, CustomStringConvertible {
   /// A name that is not in the table of operations: the case is skipped.
   case unknownOperation(String)

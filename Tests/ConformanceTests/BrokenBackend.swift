@@ -156,7 +156,8 @@ final class ForgetfulBackend: ForwardingBackend {
       step, parameter: parameter, gradient: gradient, firstMoment: firstMoment, secondMoment: secondMoment)
   }
 
-  override func adafactor(_ step: AdafactorStep, parameter: Tensor, gradient: Tensor, moments: AdafactorMoments) throws {
+  override func adafactor(_ step: AdafactorStep, parameter: Tensor, gradient: Tensor, moments: AdafactorMoments) throws
+  {
     var step = step
     if forgotten == .clipping { step.clipThreshold = .infinity }
     try base.adafactor(step, parameter: parameter, gradient: gradient, moments: moments)

@@ -10,17 +10,20 @@ import Testing
   /// Small cases with inputs of ordinary size, each of them one gradient check.
   static let cases: [ConformanceCase] = ConformanceSuite.cases.filter { description in
     guard description.wantsGradients, !description.label.contains("rounded") else { return false }
-    let unusual = ["near-overflow", "denormal", "large", "small", "ladder", "cancelling", "confident", "zero", "offset"]
+    let unusual = [
+      "near-overflow", "denormal", "large", "small", "ladder", "cancelling", "confident", "zero", "offset",
+    ]
     return description.inputs.values.allSatisfy { $0.shape.count <= 700 }
       && !unusual.contains { description.label.contains($0) }
   }
 
   @Test func everyOperationWithGradientsIsCovered() {
     let covered = Set(Self.cases.map(\.operation))
-    for operation in ["matmul", "softmax", "layerNorm", "rmsNorm", "gelu", "silu", "relu", "gated", "add", "multiply",
+    for operation in [
+      "matmul", "softmax", "layerNorm", "rmsNorm", "gelu", "silu", "relu", "gated", "add", "multiply",
       "scale", "gatherRows", "scatterAddRows", "concatRows", "sliceRows", "columnSums", "rotary", "crossEntropy",
-      "attention"]
-    {
+      "attention",
+    ] {
       #expect(covered.contains(operation), "no small case of \(operation)")
     }
   }
@@ -57,7 +60,8 @@ import Testing
       let difference = try (loss(index, Self.step) - loss(index, -Self.step)) / (2 * Self.step)
       let error = abs(difference - gradient[index])
       guard error <= 2e-6 * scale else {
-        Issue.record("\(prepared.name): gradient.\(input)[\(index)] is \(gradient[index]), differences say \(difference)")
+        Issue.record(
+          "\(prepared.name): gradient.\(input)[\(index)] is \(gradient[index]), differences say \(difference)")
         return
       }
     }

@@ -51,11 +51,14 @@ import Testing
     // [1 2; 3 4] [1; -1] with bias 0.5 and a hole in place of input 3's neighbour.
     let report = try one(
       [
-        Item(name: "input.0", shape: [2, 2], floats: [1, 2, 3, 4]), Item(name: "input.1", shape: [2, 1], floats: [1, -1]),
-        Item(name: "input.3", shape: [2, 1], floats: [10, 20]), Item(name: "output.0", shape: [2, 1], floats: [19, 39]),
+        Item(name: "input.0", shape: [2, 2], floats: [1, 2, 3, 4]),
+        Item(name: "input.1", shape: [2, 1], floats: [1, -1]),
+        Item(name: "input.3", shape: [2, 1], floats: [10, 20]),
+        Item(name: "output.0", shape: [2, 1], floats: [19, 39]),
         Item(name: "cotangent.0", shape: [2, 1], floats: [1, 2]),
         Item(name: "gradient.0", shape: [2, 2], floats: [1, -1, 2, -2]),
-        Item(name: "gradient.1", shape: [2, 1], floats: [7, 10]), Item(name: "gradient.3", shape: [2, 1], floats: [2, 4]),
+        Item(name: "gradient.1", shape: [2, 1], floats: [7, 10]),
+        Item(name: "gradient.3", shape: [2, 1], floats: [2, 4]),
       ],
       [
         "operation": "matmul", "attributes": "{\"beta\": 2}", "source": "by hand", "fault": "none",
@@ -106,13 +109,17 @@ import Testing
     let inner = try one(Self.sum([11, 22]), ["operation": "add", "attributes": "{\"inPlace\": true}"])
     #expect(inner.status == .skipped)
     let axis = try one(
-      [Item(name: "input.0", shape: [2, 2], floats: [0, 0, 0, 0]),
-        Item(name: "output.0", shape: [2, 2], floats: [0.5, 0.5, 0.5, 0.5])],
+      [
+        Item(name: "input.0", shape: [2, 2], floats: [0, 0, 0, 0]),
+        Item(name: "output.0", shape: [2, 2], floats: [0.5, 0.5, 0.5, 0.5]),
+      ],
       ["operation": "softmax", "attributes": "{\"axis\": 0}"])
     #expect(axis.status == .skipped)
     let scaling = try one(
-      [Item(name: "input.0", shape: [1, 2], floats: [1, 1]), Self.integers("input.1", [3]),
-        Item(name: "output.0", shape: [1, 2], floats: [0, 0])],
+      [
+        Item(name: "input.0", shape: [1, 2], floats: [1, 1]), Self.integers("input.1", [3]),
+        Item(name: "output.0", shape: [1, 2], floats: [0, 0]),
+      ],
       ["operation": "rotary", "attributes": "{\"heads\": 1, \"frequencyScaling\": {\"rope_type\": \"longrope\"}}"])
     #expect(scaling.status == .skipped)
     #expect(scaling.reason.contains("longrope"))
@@ -130,33 +137,61 @@ import Testing
       ("extra-input", right + [Item(name: "input.7", shape: [1], floats: [1])], ["operation": "add"]),
       ("nothing-to-compare", [right[0], right[1]], ["operation": "add"]),
       ("wrong-name", right + [Item(name: "weights", shape: [1], floats: [1])], ["operation": "add"]),
-      ("wrong-shape", [right[0], right[1], Item(name: "output.0", shape: [2, 1], floats: [11, 22])],
-        ["operation": "add"]),
-      ("unlike-shapes", [right[0], Item(name: "input.1", shape: [3], floats: [1, 2, 3]), right[2]],
-        ["operation": "add"]),
+      (
+        "wrong-shape", [right[0], right[1], Item(name: "output.0", shape: [2, 1], floats: [11, 22])],
+        ["operation": "add"]
+      ),
+      (
+        "unlike-shapes", [right[0], Item(name: "input.1", shape: [3], floats: [1, 2, 3]), right[2]],
+        ["operation": "add"]
+      ),
       ("second-output", right + [Item(name: "output.1", shape: [1], floats: [1])], ["operation": "add"]),
-      ("gradient-without-cotangent", right + [Item(name: "gradient.0", shape: [2], floats: [1, 1])],
-        ["operation": "add"]),
-      ("long-cotangent",
-        right + [Item(name: "gradient.0", shape: [2], floats: [1, 1]),
-          Item(name: "cotangent.0", shape: [3], floats: [1, 1, 1])], ["operation": "add"]),
+      (
+        "gradient-without-cotangent", right + [Item(name: "gradient.0", shape: [2], floats: [1, 1])],
+        ["operation": "add"]
+      ),
+      (
+        "long-cotangent",
+        right + [
+          Item(name: "gradient.0", shape: [2], floats: [1, 1]),
+          Item(name: "cotangent.0", shape: [3], floats: [1, 1, 1]),
+        ], ["operation": "add"]
+      ),
       ("wrong-type", [Self.integers("input.0", [1, 2]), right[1], right[2]], ["operation": "add"]),
-      ("bad-index",
-        [Item(name: "input.0", shape: [2, 1], floats: [1, 2]), Self.integers("input.1", [2]),
-          Item(name: "output.0", shape: [1, 1], floats: [1])], ["operation": "gatherRows"]),
-      ("unlike-moments",
-        [right[0], right[1], Item(name: "input.2", shape: [1], floats: [0]),
-          Item(name: "input.3", shape: [1], floats: [0]), right[2]],
-        ["operation": "adamW", "attributes": "{\"learningRate\": 1, \"step\": 1}"]),
-      ("no-buckets",
-        [Item(name: "input.0", shape: [1, 1], floats: [1]), Item(name: "input.1", shape: [1, 1], floats: [1]),
+      (
+        "bad-index",
+        [
+          Item(name: "input.0", shape: [2, 1], floats: [1, 2]), Self.integers("input.1", [2]),
+          Item(name: "output.0", shape: [1, 1], floats: [1]),
+        ], ["operation": "gatherRows"]
+      ),
+      (
+        "unlike-moments",
+        [
+          right[0], right[1], Item(name: "input.2", shape: [1], floats: [0]),
+          Item(name: "input.3", shape: [1], floats: [0]), right[2],
+        ],
+        ["operation": "adamW", "attributes": "{\"learningRate\": 1, \"step\": 1}"]
+      ),
+      (
+        "no-buckets",
+        [
+          Item(name: "input.0", shape: [1, 1], floats: [1]), Item(name: "input.1", shape: [1, 1], floats: [1]),
           Item(name: "input.2", shape: [1, 1], floats: [1]), Item(name: "input.3", shape: [1, 1], floats: [1]),
-          Item(name: "output.0", shape: [1, 1], floats: [1])],
-        ["operation": "attention", "attributes": "{\"heads\": 1, \"bias\": \"relative\"}"]),
-      ("uncovered-query",
-        [Item(name: "input.0", shape: [2, 1], floats: [1, 1]), Item(name: "input.1", shape: [1, 1], floats: [1]),
-          Item(name: "input.2", shape: [1, 1], floats: [1]), Item(name: "output.0", shape: [2, 1], floats: [1, 1])],
-        ["operation": "attention", "attributes": "{\"heads\": 1, \"segments\": [{\"queries\": [0, 1], \"own\": [0, 1]}]}"]
+          Item(name: "output.0", shape: [1, 1], floats: [1]),
+        ],
+        ["operation": "attention", "attributes": "{\"heads\": 1, \"bias\": \"relative\"}"]
+      ),
+      (
+        "uncovered-query",
+        [
+          Item(name: "input.0", shape: [2, 1], floats: [1, 1]), Item(name: "input.1", shape: [1, 1], floats: [1]),
+          Item(name: "input.2", shape: [1, 1], floats: [1]), Item(name: "output.0", shape: [2, 1], floats: [1, 1]),
+        ],
+        [
+          "operation": "attention",
+          "attributes": "{\"heads\": 1, \"segments\": [{\"queries\": [0, 1], \"own\": [0, 1]}]}",
+        ]
       ),
     ])
     for (name, report) in reports {

@@ -49,7 +49,9 @@ public func worstDifference(
   return worst
 }
 
-/// Records an issue unless two lists have one length and differ nowhere by more than a tolerance. NaN never passes.
+/// Records an issue unless two lists have one length and differ nowhere by more than a tolerance.
+///
+/// NaN never passes.
 public func expectClose(
   _ got: [Float], _ expected: [Double], within tolerance: Double, _ measure: Difference.Measure = .absolute,
   floor: Double = 1e-30, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation

@@ -42,7 +42,7 @@ extension CaseTable {
       return [
         attend("causal", queries: size, keys: size, heads: size < 100 ? 2 : 1, ["causal": true], quick: quick),
         attend("", queries: 5, keys: size, quick: quick || size == 65),
-        attend("width", queries: 6, keys: 9, heads: 1, width: size, ["causal": true], quick: quick || size == 65),
+        attend("width", queries: 6, keys: 9, heads: 1, width: size, ["causal": true], quick: size == 17 || size == 65),
       ]
     } + [
       attend("causal,scale=0.3", queries: 9, keys: 9, ["causal": true, "scale": 0.3]),

@@ -42,7 +42,9 @@ public struct ConformanceCase: Sendable {
     self.isQuick = quick
   }
 
-  /// What is printed, and what `--filter` takes. It decides the inputs' random numbers, too.
+  /// What is printed, and what `--filter` takes.
+  ///
+  /// It decides the inputs' random numbers, too.
   public var name: String { "\(operation)/\(label)" }
 }
 

@@ -171,7 +171,8 @@ extension CaseTable {
       ConformanceCase(
         "firstNonFinite", "n=5000,two", [0: .init([5000], .normalWith([(4100, .nan), (4099, -.infinity)]))],
         quick: true),
-      ConformanceCase("firstNonFinite", "n=300,first", [0: .init([300], .normalWith([(0, .infinity), (299, .nan)]))],
+      ConformanceCase(
+        "firstNonFinite", "n=300,first", [0: .init([300], .normalWith([(0, .infinity), (299, .nan)]))],
         quick: true),
     ]
 }

@@ -94,14 +94,18 @@ extension CaseTable {
         ["learningRate": 0.01, "step": 1], quick: true),
       ConformanceCase(
         "adamW", "n=40,tiny-gradient",
-        [0: .init([40]), 1: .init([40], .normal(deviation: 1e-12)), 2: .init([40], .constant(0)),
-          3: .init([40], .constant(0))], ["learningRate": 0.01, "step": 1], quick: true),
+        [
+          0: .init([40]), 1: .init([40], .normal(deviation: 1e-12)), 2: .init([40], .constant(0)),
+          3: .init([40], .constant(0)),
+        ], ["learningRate": 0.01, "step": 1], quick: true),
       ConformanceCase(
         "sgd", "n=33,plain", [0: .init([33]), 1: .init([33])], ["learningRate": 0.1], quick: true),
       ConformanceCase(
         "adafactor", "r=20,c=33,fresh",
-        [0: .init([20, 33], .normal(deviation: 0.01)), 1: .init([20, 33], .normal(deviation: 1e-4)),
-          2: .init([20], .constant(0)), 3: .init([33], .constant(0))], ["learningRate": 0.3, "step": 1], quick: true),
+        [
+          0: .init([20, 33], .normal(deviation: 0.01)), 1: .init([20, 33], .normal(deviation: 1e-4)),
+          2: .init([20], .constant(0)), 3: .init([33], .constant(0)),
+        ], ["learningRate": 0.3, "step": 1], quick: true),
       ConformanceCase(
         "adafactor", "r=20,c=33,absolute,clip=0.5",
         [0: .init([20, 33]), 1: .init([20, 33]), 2: .init([20], .uniform(0.1, 1)), 3: .init([33], .uniform(0.1, 1))],

@@ -59,10 +59,12 @@ extension CaseTable {
     ]
 
   private static let joining: [ConformanceCase] = [
-    ConformanceCase("concatRows", "rows=3-1-5,n=7", [0: .init([3, 7]), 1: .init([1, 7]), 2: .init([5, 7])],
+    ConformanceCase(
+      "concatRows", "rows=3-1-5,n=7", [0: .init([3, 7]), 1: .init([1, 7]), 2: .init([5, 7])],
       quick: true),
     ConformanceCase("concatRows", "rows=4,n=33", [0: .init([4, 33])], quick: true),
-    ConformanceCase("concatRows", "rows=0-2-0,n=5", [0: .init([0, 5]), 1: .init([2, 5]), 2: .init([0, 5])], quick: true),
+    ConformanceCase(
+      "concatRows", "rows=0-2-0,n=5", [0: .init([0, 5]), 1: .init([2, 5]), 2: .init([0, 5])], quick: true),
     ConformanceCase("concatRows", "rows=65-64,n=257", [0: .init([65, 257]), 1: .init([64, 257])]),
     ConformanceCase(
       "concatColumns", "rows=5,n=3-1-8", [0: .init([5, 3]), 1: .init([5, 1]), 2: .init([5, 8])], quick: true),

@@ -133,7 +133,8 @@ struct AttentionOperation: ConformanceOperation {
     var reference = AttentionReference(plan: try plan(call), call, cotangent: cotangent)
     reference.compute()
     var results = [
-      "output.0": Expectation([reference.queryCount, reference.plan.heads * reference.plan.valueWidth], reference.output),
+      "output.0": Expectation(
+        [reference.queryCount, reference.plan.heads * reference.plan.valueWidth], reference.output),
       "logSumExp": Expectation([reference.queryCount, reference.plan.heads], reference.logSumExp),
     ]
     guard cotangent != nil else { return results }

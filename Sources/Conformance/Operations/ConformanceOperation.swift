@@ -128,7 +128,8 @@ extension ConformanceOperation {
   /// Every element read or written once, one operation each.
   func work(_ call: OperationCall) -> Work {
     let elements = call.inputs.values.reduce(0) { $0 + Double($1.shape.count) }
-    return Work(flops: elements, bytes: call.inputs.values.reduce(0) { $0 + Double($1.shape.count * $1.dtype.byteCount) })
+    return Work(
+      flops: elements, bytes: call.inputs.values.reduce(0) { $0 + Double($1.shape.count * $1.dtype.byteCount) })
   }
 }
 

@@ -6,7 +6,8 @@ struct DropoutOperation: ConformanceOperation {
     name: "dropout", inputs: [InputDocumentation(0, "X", "any shape")],
     attributes: [
       AttributeDocumentation("probability", nil, "of an element to become 0"),
-      AttributeDocumentation("seed", 0, "key of Philox4x32-10"), AttributeDocumentation("stream", 0, "its high counter"),
+      AttributeDocumentation("seed", 0, "key of Philox4x32-10"),
+      AttributeDocumentation("stream", 0, "its high counter"),
       inPlaceAttribute,
     ],
     output: "X / (1 - probability) where the element's uniform number is at least the probability, else 0")
@@ -54,7 +55,9 @@ struct DropoutOperation: ConformanceOperation {
   /// Word `index % 4` of block `index / 4` of Philox4x32-10, written out for the reference alone.
   private func randomWord(seed: UInt64, stream: UInt64, index: Int) -> UInt32 {
     let block = UInt64(index / 4)
-    var c = [UInt32(truncatingIfNeeded: block), UInt32(block >> 32), UInt32(truncatingIfNeeded: stream), UInt32(stream >> 32)]
+    var c = [
+      UInt32(truncatingIfNeeded: block), UInt32(block >> 32), UInt32(truncatingIfNeeded: stream), UInt32(stream >> 32),
+    ]
     var key = (UInt32(truncatingIfNeeded: seed), UInt32(seed >> 32))
     for _ in 0..<10 {
       let (high0, low0) = c[0].multipliedFullWidth(by: 0xD251_1F53)

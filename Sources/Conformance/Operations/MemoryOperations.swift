@@ -16,7 +16,8 @@ struct MemoryOperation: ConformanceOperation {
       case .roundTrip: "what was written, bit for bit"
       }
     documentation = OperationDocumentation(
-      name: kind.rawValue, inputs: [
+      name: kind.rawValue,
+      inputs: [
         kind == .fill
           ? InputDocumentation(0, "X", "any shape")
           : InputDocumentation(0, "X", "any shape; F32, BF16, F16 or I32", types: DType.allCases)

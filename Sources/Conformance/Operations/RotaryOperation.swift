@@ -5,7 +5,9 @@ import Foundation
 struct RotaryOperation: ConformanceOperation {
   let documentation = OperationDocumentation(
     name: "rotary",
-    inputs: [InputDocumentation(0, "X", "[T, heads width]"), InputDocumentation(1, "positions", "I32 [T]", types: [.i32])],
+    inputs: [
+      InputDocumentation(0, "X", "[T, heads width]"), InputDocumentation(1, "positions", "I32 [T]", types: [.i32]),
+    ],
     attributes: [
       AttributeDocumentation("heads", nil, "heads side by side in a row"),
       AttributeDocumentation("theta", 10000, "base of the angles' geometric series"),

@@ -97,7 +97,8 @@ struct ScatterRowsOperation: ConformanceOperation {
   let documentation = OperationDocumentation(
     name: "scatterRows",
     inputs: [
-      InputDocumentation(0, "destination", "[R, n]"), InputDocumentation(1, "indices", "I32 [m], no row twice", types: [.i32]),
+      InputDocumentation(0, "destination", "[R, n]"),
+      InputDocumentation(1, "indices", "I32 [m], no row twice", types: [.i32]),
       InputDocumentation(2, "source", "[m, n]"),
     ],
     attributes: [], output: "the destination with row indices[i] replaced by row i of the source; [R, n]")

@@ -74,7 +74,9 @@ struct SoftmaxOperation: ConformanceOperation {
   }
 }
 
-/// Softmax of one row, and the logarithm of its sum of exponentials. A score of -infinity is masked; a row of nothing
+/// Softmax of one row, and the logarithm of its sum of exponentials.
+///
+/// A score of -infinity is masked; a row of nothing
 /// else gives zeros and -infinity.
 func trackedSoftmax(_ scores: [Tracked]) -> (probabilities: [Tracked], logSumExp: Tracked) {
   var largest = Tracked(-.infinity)

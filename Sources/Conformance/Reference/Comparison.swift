@@ -31,7 +31,11 @@ public struct WorstError: Sendable, Hashable, Codable {
     for (key, value) in [
       (CodingKeys.got, got), (.expected, expected), (.tolerance, tolerance), (.ulps, ulps), (.ratio, ratio),
     ] {
-      if value.isFinite { try container.encode(value, forKey: key) } else { try container.encode("\(value)", forKey: key) }
+      if value.isFinite {
+        try container.encode(value, forKey: key)
+      } else {
+        try container.encode("\(value)", forKey: key)
+      }
     }
   }
 
