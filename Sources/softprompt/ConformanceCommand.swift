@@ -3,7 +3,7 @@ import Compute
 import Conformance
 import Foundation
 
-/// `softprompt conformance`
+/// `softprompt conformance`.
 struct ConformanceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "conformance",

@@ -2,7 +2,7 @@ import ArgumentParser
 import Compute
 import Foundation
 
-/// `softprompt devices`
+/// `softprompt devices`.
 struct DevicesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "devices",

@@ -4,7 +4,7 @@ import Foundation
 import LanguageModels
 import PromptTuning
 
-/// `softprompt inspect`
+/// `softprompt inspect`.
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
@@ -97,7 +97,8 @@ struct InspectCommand: ParsableCommand {
           let scale = promptNorms[row] * norms[column]
           return (Int(ids[column]), scale > 0 ? Double(products[row * ids.count + column]) / scale : 0)
         }
-        best[row] = Array((best[row] + candidates).sorted { ($0.cosine, -$0.id) > ($1.cosine, -$1.id) }.prefix(neighbours))
+        best[row] = Array(
+          (best[row] + candidates).sorted { ($0.cosine, -$0.id) > ($1.cosine, -$1.id) }.prefix(neighbours))
       }
     }
     return Report(

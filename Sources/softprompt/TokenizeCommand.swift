@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Tokenizers
 
-/// `softprompt tokenize`
+/// `softprompt tokenize`.
 struct TokenizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenize",

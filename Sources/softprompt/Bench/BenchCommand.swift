@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// `softprompt bench`
+/// `softprompt bench`.
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",

@@ -2,7 +2,7 @@ import ArgumentParser
 import Compute
 import Foundation
 
-/// `softprompt bench kernels`
+/// `softprompt bench kernels`.
 struct BenchKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernels",

@@ -5,7 +5,7 @@ import Foundation
 import LanguageModels
 import PromptTuning
 
-/// `softprompt bench train`
+/// `softprompt bench train`.
 struct BenchTrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",

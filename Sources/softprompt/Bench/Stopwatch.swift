@@ -5,7 +5,9 @@ struct Stopwatch {
   let backend: any ComputeBackend
   let rounds: Int
 
-  /// The median seconds of `body`, which is run once before to warm up. Waits for the device around each run.
+  /// The median seconds of `body`, which is run once before to warm up.
+  ///
+  /// Waits for the device around each run.
   func median(_ body: () throws -> Void) throws -> Double {
     try body()
     try backend.synchronize()
