@@ -14,8 +14,6 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
   case output(path: String, reason: String)
   /// A file or folder of the run that could not be written.
   case unwritable(path: String, reason: String)
-  /// Nothing would be trained.
-  case nothingToTrain(String)
   /// The gradient of everything trainable is zero at the first step.
   case zeroGradient(parameters: [String])
   /// A NaN or an infinity: where, in which step, and the lines of the batch it appeared in.
@@ -29,7 +27,6 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     case .configuration(let origin, let reason): "\(origin): \(reason)"
     case .output(let path, let reason): "\(path): \(reason)"
     case .unwritable(let path, let reason): "\(path): cannot be written: \(reason)"
-    case .nothingToTrain(let reason): reason
     case .zeroGradient(let parameters):
       "the gradient of \(parameters.joined(separator: ", ")) is zero at the first step: nothing would be learned"
     case .nonFinite(let step, let what, let batch): "step \(step): \(what), in the batch of \(batch)"

@@ -102,12 +102,7 @@ struct TrainCommand: ParsableCommand {
     if case .adapter(let adapter) = start, configuration.promptLength == nil {
       configuration.promptLength = adapter.prompt.length
     }
-    let method = try configuration.resolvedMethod()
-    guard method.trainable != .none else {
-      throw MethodError.refused(
-        "method '\(method.name)' trains nothing; `softprompt evaluate` and `generate` use it as it is")
-    }
-    return method
+    return try configuration.resolvedMethod()
   }
 
   /// Nil in a dry run.
@@ -152,7 +147,7 @@ struct TrainCommand: ParsableCommand {
     let values = try start.values(
       length: method.promptLength, model: opened.model, codec: opened.codec, seed: options.seed)
     return try StaticPrompt(
-      values: values, length: method.promptLength, width: opened.model.facts.embeddingWidth, isTrainable: true,
+      values: values, length: method.promptLength, width: opened.model.facts.embeddingWidth, isTrainable: method.trainable != .none,
       on: backend)
   }
 

@@ -30,7 +30,7 @@ struct TrainingSession {
 
   /// - Throws: `Exit.Interrupted` after an interrupt; errors of the run.
   func run() throws {
-    let trainer = try Trainer(prompted, data: data, validation: validation, options: options)
+    let trainer = Trainer(prompted, data: data, validation: validation, options: options)
     guard let folder else {
       let report = try trainer.dryRun(prompted, model: modelName, data: dryRunData)
       if json { try Output.json(report) } else { print(report.lines.joined(separator: "\n")) }

@@ -15,6 +15,12 @@ struct TunedModelArguments: ParsableArguments {
       valueName: "directory"))
   var adapter: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "A known method without a prompt of its own: icl is --demonstrations fixed --shots 1 (default: the adapter's).",
+      valueName: "name"))
+  var method: String?
+
   @OptionGroup var template: TemplateArguments
 }
 
@@ -28,7 +34,7 @@ struct TunedModel {
   /// - Throws: an error that names the file, the option or the tensor.
   init(_ arguments: TunedModelArguments, on backend: any ComputeBackend) throws {
     let adapter = try arguments.adapter.map { try Adapter(directory: URL(fileURLWithPath: $0, isDirectory: true)) }
-    let method = try arguments.template.applied(to: try Self.method(of: adapter))
+    let method = try arguments.template.applied(to: try Self.method(arguments.method, adapter))
     let template = try Self.template(method, arguments.template, adapter?.settings)
     let opened = try OpenedModel(
       arguments.modelArguments.model, arguments.modelArguments.precision.options(), on: backend)
@@ -49,7 +55,17 @@ struct TunedModel {
   }
 
   /// The method that an adapter remembers; a plain template where there is none.
-  private static func method(of adapter: Adapter?) throws -> Method {
+  private static func method(_ name: String?, _ adapter: Adapter?) throws -> Method {
+    if let name {
+      let method = try Method.named(name)
+      guard adapter == nil || method.name == adapter?.settings?.method.name else {
+        throw MethodError.refused("--method \(name): the adapter was made with another method, which it remembers")
+      }
+      guard adapter != nil || method.prompt == .none else {
+        throw MethodError.refused("--method \(name) needs --adapter, the folder of a tuned prompt")
+      }
+      if adapter == nil { return method }
+    }
     if let method = adapter?.settings?.method { return method }
     var method = try Method.named(adapter == nil ? "icl" : "prompt-tuning")
     method.demonstrations = .none

@@ -1,3 +1,4 @@
+import Autodiff
 import Compute
 import Foundation
 import PromptTuning
@@ -81,10 +82,10 @@ extension Trainer {
     let optimizer = try Optimizer(options, parameters: objective.trainableParameters, on: objective.backend)
     let first = try batches(ofStep: 1)
     // The first pass pays for compiled kernels and fresh memory; the second one is what every other step costs.
-    let (loss, norm) = try update(1, first, rate: options.learningRate, optimizer)
+    let (loss, norm) = try attempt(1, first, optimizer)
     let clock = ContinuousClock()
     var start = clock.now
-    _ = try update(2, first, rate: options.learningRate, optimizer)
+    _ = try attempt(2, first, optimizer)
     try objective.backend.synchronize()
     let perStep = (clock.now - start).seconds
     var perValidation: Double?
@@ -105,5 +106,17 @@ extension Trainer {
       data: description, steps: totalSteps, loss: loss, gradient_norm: norm, seconds_per_step: perStep,
       seconds_per_validation: perValidation,
       estimated_seconds: perStep * Double(totalSteps) + (perValidation ?? 0) * Double(validations))
+  }
+
+  /// A step, or the losses alone where nothing is trainable.
+  private func attempt(_ number: Int, _ batches: [[EncodedExample]], _ optimizer: Optimizer) throws -> (
+    loss: Double, norm: Double
+  ) {
+    guard objective.trainableParameters.isEmpty else {
+      return try update(number, batches, rate: options.learningRate, optimizer)
+    }
+    let tape = Tape(objective.backend, isRecording: false)
+    let losses = try batches.flatMap { try objective.backend.values(objective.losses($0, on: tape).value) }
+    return (losses.reduce(0) { $0 + Double($1) } / Double(losses.count), 0)
   }
 }

@@ -26,18 +26,15 @@ public final class Trainer {
   private let schedule: LearningRateSchedule
   private var order: DataOrder
 
-  /// - Throws: `TrainingError.nothingToTrain` without trainable parameters.
+  /// Where nothing is trainable (in-context learning), a run takes no steps: it validates and writes its files.
   public init(
     _ objective: any Objective, data: any TrainingData, validation: (any TrainingData)? = nil, options: TrainingOptions
-  ) throws {
-    guard !objective.trainableParameters.isEmpty else {
-      throw TrainingError.nothingToTrain("nothing is trainable: choose --trainable prompt or all")
-    }
+  ) {
     self.objective = objective
     self.data = data
     self.validation = validation
     self.options = options
-    totalSteps = options.totalSteps(examples: data.count)
+    totalSteps = objective.trainableParameters.isEmpty ? 0 : options.totalSteps(examples: data.count)
     schedule = LearningRateSchedule(
       shape: options.schedule, peak: options.learningRate, warmupSteps: options.warmupSteps, totalSteps: totalSteps)
     order = DataOrder(count: data.count, options: options)

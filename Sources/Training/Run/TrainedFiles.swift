@@ -38,10 +38,17 @@ public final class PromptedModelFiles: TrainedFiles {
       try ModelDirectory.save(
         prompted.model, configuration: origin.configuration, companions: origin.companions, to: url)
     }
-    guard let prompt = prompted.prompt as? StaticPrompt else { return }
-    let values = Adapter.PromptValues(
-      length: prompt.length, width: prompt.embeddings.shape.columns,
-      values: try prompted.backend.values(prompt.embeddings.value))
+    let values: Adapter.PromptValues
+    if let prompt = prompted.prompt as? StaticPrompt {
+      values = Adapter.PromptValues(
+        length: prompt.length, width: prompt.embeddings.shape.columns,
+        values: try prompted.backend.values(prompt.embeddings.value))
+    } else if trainsModel {
+      return
+    } else {
+      // In-context learning: an adapter without virtual tokens holds the template and the demonstrations.
+      values = Adapter.PromptValues(length: 0, width: prompted.model.facts.embeddingWidth, values: [])
+    }
     try Adapter(path: url.path, prompt: values, settings: settings, baseModel: origin.name)
       .write(to: url, facts: prompted.model.facts)
   }
