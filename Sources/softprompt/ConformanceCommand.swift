@@ -119,7 +119,10 @@ struct ConformanceCommand: ParsableCommand {
           operations: ConformanceSuite.operations.map { operation in
             Listing.Operation(
               name: operation.name, inputs: operation.inputs.map { "\($0.index): \($0.text)" },
-              attributes: Dictionary(uniqueKeysWithValues: operation.attributes.map { ($0.name, Self.describe($0)) }),
+              attributes: Dictionary(
+                uniqueKeysWithValues: operation.attributes.filter { !$0.isInternal }.map {
+                  ($0.name, Self.describe($0))
+                }),
               output: operation.output)
           }, cases: names))
     }
@@ -128,7 +131,9 @@ struct ConformanceCommand: ParsableCommand {
       for input in operation.inputs {
         print("  input \(input.index): \(input.text)\(input.isOptional ? " (optional)" : "")")
       }
-      for attribute in operation.attributes { print("  \(attribute.name): \(Self.describe(attribute))") }
+      for attribute in operation.attributes where !attribute.isInternal {
+        print("  \(attribute.name): \(Self.describe(attribute))")
+      }
       print("  output: \(operation.output)\n")
     }
     print("cases:")

@@ -29,6 +29,9 @@ struct EvaluateCommand: ParsableCommand {
       "Write a line for each example, in order: its loss and tokens, its prediction and targets.", valueName: "file"))
   var predictions: String?
 
+  @Option(help: "Also print so many predictions beside their inputs and what people wrote.")
+  var show = 0
+
   @Option(help: "Examples that are computed at a time; changes no result.")
   var batchSize = 32
 
@@ -40,6 +43,10 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     let metrics = try EvaluationMetric.list(metrics)
+    guard show >= 0 else { throw ValidationError("--show cannot be negative") }
+    guard show == 0 || (!json && metrics.contains { $0.needsText }) else {
+      throw ValidationError("--show needs a metric of generated text (such as bleu), and does not go with --json")
+    }
     let options = EvaluatorOptions(batchSize: batchSize, decoding: try decoding.options(batchSize: batchSize))
     try options.validate()
     let examples = try ExampleFile.read(data)
@@ -57,6 +64,11 @@ struct EvaluateCommand: ParsableCommand {
       ["metric", "value"],
       [["examples", String(result.report.examples)]]
         + values.map { [$0.key, $0.value.map { String(format: "%.6g", $0) } ?? "undefined"] })
+    for (example, row) in zip(examples, result.rows).prefix(show) {
+      print("\ninput       \(example.input)")
+      print("prediction  \(row.prediction ?? "")")
+      print("reference   \(example.targets[0])")
+    }
   }
 
   /// What the reader of the figures should know, on standard error.

@@ -19,6 +19,11 @@ enum Interrupts {
   /// From now on the first SIGINT or SIGTERM sets the flag; the next one ends the process as usual.
   static func catchSignals() {
     isRequested.store(false, ordering: .relaxed)
+    // A program that is started from a worker thread of another one inherits its mask, which may block these signals.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in
         isRequested.store(true, ordering: .relaxed)

@@ -147,7 +147,8 @@ struct TrainCommand: ParsableCommand {
     let values = try start.values(
       length: method.promptLength, model: opened.model, codec: opened.codec, seed: options.seed)
     return try StaticPrompt(
-      values: values, length: method.promptLength, width: opened.model.facts.embeddingWidth, isTrainable: method.trainable != .none,
+      values: values, length: method.promptLength, width: opened.model.facts.embeddingWidth,
+      isTrainable: method.trainable != .none,
       on: backend)
   }
 

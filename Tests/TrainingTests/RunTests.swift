@@ -38,7 +38,7 @@ import Testing
     let gradients = try tape.gradients(of: rows, cotangent: cotangent)
     #expect(gradients.count == 1 && gradients[setup.prompted.prompt.parameters[0]] != nil)
     let folder = try TemporaryFolder()
-    let trainer = Trainer(setup.prompted, data: data, options: Self.options())
+    let trainer = try Trainer(setup.prompted, data: data, options: Self.options())
     _ = try trainer.run(
       in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "")
     #expect(try Self.bytes(setup.prompted.model.parameters, setup.backend) == before)
@@ -91,7 +91,7 @@ import Testing
     var options = Self.options(steps: 5)
     options.validateEvery = 3
     let folder = try TemporaryFolder()
-    let trainer = Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)
+    let trainer = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)
     trainer.extraMetrics = { [MetricsLine.Field("bleu", .number(nil))] }
     _ = try trainer.run(
       in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "a: 1\n")
@@ -114,7 +114,7 @@ import Testing
     options.patience = 2
     let folder = try TemporaryFolder()
     let start = try setup.promptValues
-    let trainer = Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)
+    let trainer = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)
     let outcome = try trainer.run(
       in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "")
     #expect(outcome.reason == .patience && outcome.step == 2 && outcome.best?.step == 0)
@@ -127,7 +127,7 @@ import Testing
     var options = Self.options(steps: 1_000_000)
     options.timeLimit = 0.2
     let folder = try TemporaryFolder()
-    let outcome = Trainer(setup.prompted, data: setup.data, options: options).run(
+    let outcome = try Trainer(setup.prompted, data: setup.data, options: options).run(
       in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "")
     #expect(outcome.reason == .timeLimit && outcome.step > 0)
     #expect(FileManager.default.fileExists(atPath: folder.path("run/adapter_config.json")))
@@ -145,7 +145,7 @@ import Testing
     let folder = try TemporaryFolder()
     var options = Self.options()
     options.shuffles = false
-    let trainer = Trainer(setup.prompted, data: setup.data, options: options)
+    let trainer = try Trainer(setup.prompted, data: setup.data, options: options)
     do {
       _ = try trainer.run(
         in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "")
@@ -155,7 +155,7 @@ import Testing
       #expect(text.hasPrefix("step 1: h.1.mlp.linear is not finite at element 5"), "\(text)")
       #expect(text.hasSuffix("e2e.jsonl:1, 2, 3, 4"), "\(text)")
     }
-    let validating = Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)
+    let validating = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)
     #expect(throws: TrainingError.self) {
       _ = try validating.run(
         in: RunFolder(path: folder.path("other"), resumes: false), files: setup.files, configuration: "")
@@ -170,7 +170,7 @@ import Testing
     }
     let folder = try TemporaryFolder()
     do {
-      _ = Trainer(setup.prompted, data: setup.data, options: Self.options()).run(
+      _ = try Trainer(setup.prompted, data: setup.data, options: Self.options()).run(
         in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "")
       Issue.record("no error")
     } catch let error as TrainingError {
@@ -178,14 +178,20 @@ import Testing
     }
   }
 
-  @Test func `nothing trainable is refused`() throws {
+  @Test func `nothing trainable takes no steps and leaves a template`() throws {
     let setup = try Setup(Backends.cpu.make(), hasPrompt: false)
-    #expect(throws: TrainingError.self) { _ = Trainer(setup.prompted, data: setup.data, options: Self.options()) }
+    let trainer = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: Self.options())
+    #expect(trainer.totalSteps == 0)
+    let folder = try TemporaryFolder()
+    let outcome = try trainer.run(
+      in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "")
+    #expect(outcome.step == 0)
+    #expect(try Adapter(directory: folder.file("run")).prompt.length == 0)
   }
 
   @Test func `a dry run says what a run would need`() throws {
     let setup = try Setup(Backends.cpu.make())
-    let trainer = Trainer(setup.prompted, data: setup.data, validation: setup.data, options: Self.options())
+    let trainer = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: Self.options())
     let report = try trainer.dryRun(
       setup.prompted, model: "gpt2", data: DryRunReport.Data(file: "e2e.jsonl", examples: 18, lines: Array(1...18)))
     #expect(

@@ -6,7 +6,7 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measure how fast kernels, training steps and generation run on a device.",
     discussion: "Medians over several rounds. Compare figures of one run with one another: machines drift.",
-    subcommands: [BenchKernelsCommand.self, BenchTrainCommand.self])
+    subcommands: [BenchKernelsCommand.self, BenchTrainCommand.self, BenchGenerateCommand.self])
 }
 
 /// The options that every benchmark takes.

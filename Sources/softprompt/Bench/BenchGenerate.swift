@@ -1,0 +1,83 @@
+import ArgumentParser
+import Compute
+import Evaluation
+import Foundation
+import PromptTuning
+
+/// `softprompt bench generate`.
+struct BenchGenerateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "generate",
+    abstract: "Measure greedy decoding with the cache after random inputs, at several batch sizes.")
+
+  @OptionGroup var modelArguments: ModelArguments
+  @OptionGroup var arguments: BenchArguments
+
+  @Option(help: "Tokens of each input.")
+  var inputTokens = 45
+
+  @Option(help: "New tokens of each text; fewer if a text ends.")
+  var newTokens = 32
+
+  func validate() throws {
+    guard inputTokens > 0, newTokens > 0 else { throw ValidationError("token counts must be at least 1") }
+  }
+
+  private struct Figure: Encodable {
+    var batch_size: Int
+    var tokens: Int
+    var tokens_per_second: Double
+    var milliseconds_per_step: Double
+    /// Bytes of weights per second that reach the arithmetic: one reading of the model a step.
+    var gigabytes_per_second: Double
+  }
+
+  private struct Report: Encodable {
+    var device: String
+    var generate: [Figure]
+  }
+
+  func run() throws {
+    let backend = try arguments.deviceOptions.open()
+    let opened = try OpenedModel(modelArguments.model, modelArguments.precision.options(), on: backend)
+    let prompted = PromptedModel(model: opened.model, prompt: NoPrompt())
+    let stopwatch = Stopwatch(backend: backend, rounds: arguments.rounds)
+    let figures = try [1, 4, 16].map { try measure($0, prompted, opened, stopwatch) }
+    if arguments.json { return try Output.json(Report(device: backend.device.id, generate: figures)) }
+    print("\(backend.device.id): \(backend.device.name)\n")
+    Output.table(
+      ["batch", "tokens/s", "ms a step", "GB/s of weights"],
+      figures.map {
+        [
+          String($0.batch_size), String(format: "%.0f", $0.tokens_per_second),
+          String(format: "%.2f", $0.milliseconds_per_step), String(format: "%.1f", $0.gigabytes_per_second),
+        ]
+      })
+  }
+
+  private func measure(_ batch: Int, _ prompted: PromptedModel, _ opened: OpenedModel, _ stopwatch: Stopwatch) throws
+    -> Figure
+  {
+    let contexts = RandomTokens.examples(
+      batch, input: inputTokens, target: 1, vocabulary: opened.codec.tokenizer.vocabularySize
+    ).map(\.context)
+    func decoder(_ tokens: Int) throws -> TextDecoder {
+      try TextDecoder(
+        promptedModel: prompted, codec: opened.codec,
+        options: DecodingOptions(maxNewTokens: tokens, strategy: .greedy, batchSize: batch))
+    }
+    // The first token comes out of the pass over the inputs; what is left when that is taken off is decoding.
+    let (first, all) = (try decoder(1), try decoder(newTokens + 1))
+    var produced = 0
+    let start = try stopwatch.median { _ = try first.generate(contexts) { _, _ in } }
+    let whole = try stopwatch.median {
+      produced = try all.generate(contexts) { _, _ in }.reduce(0) { $0 + $1.tokens.count - 1 }
+    }
+    let seconds = max(whole - start, 1e-9)
+    let steps = Double(produced) / Double(batch)
+    return Figure(
+      batch_size: batch, tokens: produced, tokens_per_second: Double(produced) / seconds,
+      milliseconds_per_step: 1e3 * seconds / max(1, steps),
+      gigabytes_per_second: 1e-9 * Double(opened.model.weightBytes) * steps / seconds)
+  }
+}
