@@ -15,6 +15,9 @@ final class BufferPool {
   /// Bytes behind the last element that may be read (never written) by a vector load at the end of a row.
   static let slack = 256
 
+  /// Bytes that may be kept beyond what was once in use: buffers of neighbouring sizes do not fit each other's requests.
+  private static let spare = 64 << 20
+
   init(context: cl_context, device: OpenCLDevice, limit: Int) {
     self.context = context
     self.device = device
@@ -58,8 +61,9 @@ final class BufferPool {
 
   func giveBack(_ buffer: DeviceBuffer) {
     usage.current -= buffer.capacity
-    if usage.pooled + buffer.capacity > limit { trim() }
-    guard usage.pooled + buffer.capacity <= limit else {
+    // Batches of ever new sizes would otherwise pile up buffers that fit nothing.
+    let bound = min(limit, usage.peak - usage.current + Self.spare)
+    guard usage.pooled + buffer.capacity <= bound else {
       clReleaseMemObject(buffer.handle)
       return
     }
