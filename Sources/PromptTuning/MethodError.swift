@@ -8,6 +8,8 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
   case refused(String)
   /// An example that does not fit the model's positions.
   case tooLong(source: ExampleSource, needed: Int, available: Int)
+  /// A token for which the model has no embedding.
+  case unknownToken(source: ExampleSource, id: Int32, vocabularySize: Int)
   /// An adapter's file that breaks its format or does not fit the model.
   case badAdapter(path: String, reason: String)
   /// Something a tokenizer must know and does not.
@@ -18,6 +20,8 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
     case .refused(let reason): reason
     case .tooLong(let source, let needed, let available):
       "\(source): the example needs \(needed) positions, the model has \(available); --truncate says what may be cut"
+    case .unknownToken(let source, let id, let vocabularySize):
+      "\(source): the tokenizer gives id \(id), the model has embeddings for 0..<\(vocabularySize)"
     case .badAdapter(let path, let reason): "\(path): \(reason)"
     case .tokenizer(let reason): reason
     }

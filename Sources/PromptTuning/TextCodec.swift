@@ -10,11 +10,14 @@ public struct TextCodec: Sendable {
   public let stopTokens: Set<Int32>
   /// What the tokenizer puts in front of a text (a beginning-of-sequence token), if anything.
   public let opening: [Int32]
+  /// Ids below this have an embedding in the model.
+  public let embeddingCount: Int
 
-  /// - Throws: `MethodError.tokenizer` if neither tokenizer nor configuration knows an end token, or the tokenizer makes
-  ///   ids that the model has no embedding for.
+  /// - Throws: `MethodError.tokenizer` if neither tokenizer nor configuration knows an end token, or the model has no
+  ///   embedding for it.
   public init(tokenizer: any Tokenizer, facts: ModelFacts, generationEndTokens: [Int32] = []) throws {
     self.tokenizer = tokenizer
+    embeddingCount = facts.vocabularySize
     guard let endToken = tokenizer.specialTokens.end?.id ?? facts.endTokens.first else {
       throw MethodError.tokenizer("neither the tokenizer nor config.json names an end token (eos_token)")
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Foundation
+import Training
 
 /// `softprompt devices`.
 struct DevicesCommand: ParsableCommand {
@@ -41,7 +42,7 @@ struct DevicesCommand: ParsableCommand {
     Output.table(
       ["id", "kind", "units", "memory", "name"],
       devices.map {
-        [$0.id, $0.kind.rawValue, String($0.computeUnits), Output.bytes($0.memoryBytes), $0.name]
+        [$0.id, $0.kind.rawValue, String($0.computeUnits), Readable.bytes($0.memoryBytes), $0.name]
       })
     for device in devices {
       print("\n\(device.id)")

@@ -54,19 +54,22 @@ extension Truncation: ExpressibleByArgument {
 struct MethodArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A known method: \(Method.names.joined(separator: ", ")). The other options change single axes of it.",
+      """
+      A known method: \(Method.names.joined(separator: ", ")). The other options change single axes of it (default: \
+      prompt-tuning).
+      """,
       valueName: "name"))
   var method: String?
 
   @Option(help: "The kind of prompt: static or none.")
   var prompt: Method.PromptKind?
 
-  @Option(help: "How many virtual tokens the prompt has.")
+  @Option(help: "How many virtual tokens the prompt has (default: \(Method.defaultPromptLength)).")
   var promptLength: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Where the prompt starts: random, vocabulary, text:STRING or adapter:DIR.",
+      "Where the prompt starts: random, vocabulary, text:STRING or adapter:DIR (default: vocabulary).",
       discussion: """
         random: normal numbers as large as the model's token embeddings. vocabulary: embeddings of frequent tokens.
         text: the embeddings of a text, repeated to the length. adapter: the vectors of another run.

@@ -25,15 +25,4 @@ enum Output {
       print(cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces))
     }
   }
-
-  /// A number of bytes for a person: `13.5 MiB`.
-  static func bytes(_ count: Int) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-    var (value, unit) = (Double(count), 0)
-    while value >= 1024, unit < units.count - 1 {
-      value /= 1024
-      unit += 1
-    }
-    return unit == 0 ? "\(count) B" : String(format: "%.1f %@", value, units[unit])
-  }
 }

@@ -49,7 +49,7 @@ struct PretrainCommand: ParsableCommand {
   func run() throws {
     var configuration = try mergedConfiguration()
     guard !configuration.data.isEmpty else { throw ValidationError("--data is missing") }
-    let options = configuration.resolvedOptions(training: .all)
+    let options = configuration.resolvedOptions(training: .all, isFromScratch: configuration.model == nil)
     configuration.learningRate = options.learningRate
     var folder: RunFolder?
     if !training.dryRun {

@@ -32,6 +32,15 @@ import Testing
     #expect(try Self.encoder().encode(Self.example("", "")).target == [256])
   }
 
+  @Test func aTokenWithoutEmbeddingIsNamedWithItsLine() throws {
+    let codec = try TextCodec(tokenizer: ByteTokenizer(endToken: 10), facts: TinyModel.facts(vocabulary: 120))
+    let encoder = try ExampleEncoder(
+      codec: codec, template: PlainTemplate(), truncation: [], maximumPositions: nil, promptLength: 0)
+    #expect(try encoder.encode(Self.example("ab", "w")).target == Self.bytes("w") + [10])
+    let error = #expect(throws: MethodError.self) { try encoder.encode(Self.example("ab", "x", line: 7)) }
+    #expect("\(try #require(error))" == "data.jsonl:7: the tokenizer gives id 120, the model has embeddings for 0..<120")
+  }
+
   @Test func openingTokenComesOnceAndFirst() throws {
     let template = try DemonstrationTemplate(
       selection: .fixed, shots: 2,

@@ -36,7 +36,7 @@ import Testing
     let setup = try Setup(backend, trainsModel: trainsModel, hasPrompt: !trainsModel)
     let data = try EncodedExamples(Array(setup.examples[..<7]), encoder: setup.encoder)
     let validation = try EncodedExamples(Array(setup.examples[7..<10]), encoder: setup.encoder)
-    let trainer = try Trainer(setup.prompted, data: data, validation: validation, options: options)
+    let trainer = Trainer(setup.prompted, data: data, validation: validation, options: options)
     let folder = try RunFolder(path: path, resumes: resumes)
     var operations = 0
     folder.beforeOperation = { _ in

@@ -38,7 +38,7 @@ import Testing
     let gradients = try tape.gradients(of: rows, cotangent: cotangent)
     #expect(gradients.count == 1 && gradients[setup.prompted.prompt.parameters[0]] != nil)
     let folder = try TemporaryFolder()
-    let trainer = try Trainer(setup.prompted, data: data, options: Self.options())
+    let trainer = Trainer(setup.prompted, data: data, options: Self.options())
     _ = try trainer.run(
       in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "")
     #expect(try Self.bytes(setup.prompted.model.parameters, setup.backend) == before)

@@ -62,14 +62,16 @@ public struct ExampleEncoder: Sendable {
 
   /// The tokens of an example, with its first target.
   ///
-  /// - Throws: `MethodError.tooLong` if it does not fit and nothing more may be cut.
+  /// - Throws: `MethodError.tooLong` if it does not fit and nothing more may be cut; `.unknownToken`
+  ///   if the model has no embedding for one of its tokens.
   public func encode(_ example: Example, round: Int = 0) throws -> EncodedExample {
     try encode(example, target: template.target(of: example, codec), reserved: 0, round: round)
   }
 
   /// The tokens of an example's context alone, with room for `reserved` new tokens.
   ///
-  /// - Throws: `MethodError.tooLong` if it does not fit and nothing more may be cut.
+  /// - Throws: `MethodError.tooLong` if it does not fit and nothing more may be cut; `.unknownToken`
+  ///   if the model has no embedding for one of its tokens.
   public func encodeContext(_ example: Example, reserved: Int) throws -> EncodedExample {
     try encode(example, target: [], reserved: reserved, round: 0)
   }
@@ -98,8 +100,12 @@ public struct ExampleEncoder: Sendable {
         throw MethodError.tooLong(source: example.source, needed: wanted, available: available)
       }
     }
+    let context = codec.opening + demonstrations.flatMap { $0 } + input
+    for id in context + target where Int(id) >= codec.embeddingCount {
+      throw MethodError.unknownToken(source: example.source, id: id, vocabularySize: codec.embeddingCount)
+    }
     return EncodedExample(
-      source: example.source, context: codec.opening + demonstrations.flatMap { $0 } + input, target: target,
-      cutDemonstrations: cutDemonstrations, cutInputTokens: cutInputTokens)
+      source: example.source, context: context, target: target, cutDemonstrations: cutDemonstrations,
+      cutInputTokens: cutInputTokens)
   }
 }

@@ -24,10 +24,8 @@ extension ConfigurationLayer {
     }
     guard let node else { return }  // an empty file sets nothing
     guard case .mapping(let mapping) = node else { throw broken("not a mapping of keys to values") }
-    var seen: Set<String> = []
     for (keyNode, valueNode) in mapping {
       guard let key = keyNode.string else { throw broken("a key is not a string") }
-      guard seen.insert(key).inserted else { throw broken("key '\(key)' is there twice") }
       append(key, try Self.value(valueNode, key, broken))
     }
   }
@@ -59,6 +57,8 @@ extension ConfigurationLayer {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
       .composer(_, let problem, let mark, _):
       "line \(mark.line): not valid YAML: \(problem)"
+    case .duplicatedKeysInMapping(let duplicates, _) where !duplicates.isEmpty:
+      "key '\(duplicates[0])' is there twice"
     default: "not valid YAML"
     }
   }

@@ -25,7 +25,7 @@ public struct RunConfiguration: Sendable, Equatable {
   public var prompt: Method.PromptKind?
   public var promptLength: Int?
   /// `random`, `vocabulary`, `text:STRING` or `adapter:DIR`.
-  public var promptInit = "random"
+  public var promptInit = "vocabulary"
   public var head: Head?
   public var trainable: Trainable?
   public var demonstrations: DemonstrationSelection?
@@ -56,16 +56,21 @@ public struct RunConfiguration: Sendable, Equatable {
   public init() {}
 
   /// The options with a rate that suits what is trained, unless one was chosen.
-  public func resolvedOptions(training trainable: Trainable) -> TrainingOptions {
+  ///
+  /// - Parameter isFromScratch: the weights are random.
+  public func resolvedOptions(training trainable: Trainable, isFromScratch: Bool = false) -> TrainingOptions {
     var options = options
-    options.learningRate = learningRate ?? (trainable == .all ? Self.modelRate : Self.promptRate)
+    let fallback = trainable == .all ? (isFromScratch ? Self.scratchRate : Self.modelRate) : Self.promptRate
+    options.learningRate = learningRate ?? fallback
     return options
   }
 
   /// The default rate for prompts, which bear large steps.
   static let promptRate = 0.01
-  /// The default rate for whole models.
+  /// The default rate for whole models that are already trained.
   static let modelRate = 5e-5
+  /// The default rate for random weights.
+  static let scratchRate = 1e-3
 
   /// The point on the axes: the named one with single axes changed.
   ///

@@ -56,13 +56,13 @@ public struct DryRunReport: Sendable, Codable {
     let rows = [
       ("device", "\(device) (\(device_name))"), ("model", "\(model), \(parameters) parameters"),
       ("trainable", "\(trainable_parameters) parameters"), ("data", "\(data.examples) examples of \(data.file)"),
-      ("first loss", "\(Text.fixed(loss, 4)), gradient norm \(Text.significant(gradient_norm))"),
+      ("first loss", "\(Readable.fixed(loss, 4)), gradient norm \(Readable.significant(gradient_norm))"),
       (
         "memory",
-        "device \(Text.bytes(memory.device_peak)) (weights \(Text.bytes(memory.weights)))"
-          + (memory.host_peak.map { ", process \(Text.bytes($0))" } ?? "")
+        "device \(Readable.bytes(memory.device_peak)) (weights \(Readable.bytes(memory.weights)))"
+          + (memory.host_peak.map { ", process \(Readable.bytes($0))" } ?? "")
       ),
-      ("time", "\(Text.significant(seconds_per_step)) s a step, \(steps) steps, \(Text.duration(estimated_seconds))"),
+      ("time", "\(Readable.significant(seconds_per_step)) s a step, \(steps) steps, \(Readable.duration(estimated_seconds))"),
     ]
     return rows.map { $0.0.padding(toLength: 11, withPad: " ", startingAt: 0) + $0.1 } + ["nothing was written"]
   }

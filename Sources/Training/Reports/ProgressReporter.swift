@@ -44,7 +44,7 @@ public final class ProgressReporter {
     case .validation(let report):
       if style == .json { return write(report.line.json + "\n") }
       put(
-        "step \(report.step)  validation loss \(Text.fixed(report.loss, 4))" + metrics(report)
+        "step \(report.step)  validation loss \(Readable.fixed(report.loss, 4))" + metrics(report)
           + (report.isBest ? "  (best)" : ""))
     }
   }
@@ -53,7 +53,7 @@ public final class ProgressReporter {
     report.metrics.map { field in
       switch field.value {
       case .integer(let number): "  \(field.name) \(number)"
-      case .number(let number): "  \(field.name) \(number.map { Text.fixed($0, 4) } ?? "undefined")"
+      case .number(let number): "  \(field.name) \(number.map { Readable.fixed($0, 4) } ?? "undefined")"
       }
     }.joined()
   }
@@ -75,11 +75,11 @@ public final class ProgressReporter {
 
   private func line(_ report: StepReport) -> String {
     var parts = [
-      "step \(report.step)/\(report.totalSteps)", "loss \(Text.fixed(report.loss, 4))",
-      "rate \(Text.significant(report.learningRate))", "norm \(Text.significant(report.gradientNorm))",
-      "\(Text.fixed(report.tokensPerSecond, 0)) tokens/s",
+      "step \(report.step)/\(report.totalSteps)", "loss \(Readable.fixed(report.loss, 4))",
+      "rate \(Readable.significant(report.learningRate))", "norm \(Readable.significant(report.gradientNorm))",
+      "\(Readable.fixed(report.tokensPerSecond, 0)) tokens/s",
     ]
-    if let left = timeLeft(report) { parts.append("\(Text.duration(left)) left") }
+    if let left = timeLeft(report) { parts.append("\(Readable.duration(left)) left") }
     parts.append("peak " + peak)
     return parts.joined(separator: "  ")
   }
@@ -98,8 +98,8 @@ public final class ProgressReporter {
   }
 
   private var peak: String {
-    let device = Text.bytes(memory().peak) + " device"
-    return ProcessMemory.peak.map { Text.bytes($0) + " host, " + device } ?? device
+    let device = Readable.bytes(memory().peak) + " device"
+    return ProcessMemory.peak.map { Readable.bytes($0) + " host, " + device } ?? device
   }
 
   /// A whole line, above the live one.
@@ -125,10 +125,10 @@ public final class ProgressReporter {
     case .timeLimit: text = "stopped after step \(outcome.step): time is up"
     case .interrupted: text = "interrupted after step \(outcome.step); --resume goes on"
     }
-    text += " in \(Text.duration(outcome.elapsedSeconds)), \(Text.fixed(outcome.tokensPerSecond, 0)) tokens/s"
+    text += " in \(Readable.duration(outcome.elapsedSeconds)), \(Readable.fixed(outcome.tokensPerSecond, 0)) tokens/s"
     if let best = outcome.best {
-      text += ", best validation loss \(Text.fixed(best.loss, 4)) at step \(best.step)"
-      if let first = outcome.initialValidationLoss { text += " (\(Text.fixed(first, 4)) before)" }
+      text += ", best validation loss \(Readable.fixed(best.loss, 4)) at step \(best.step)"
+      if let first = outcome.initialValidationLoss { text += " (\(Readable.fixed(first, 4)) before)" }
     }
     write(text + "\n")
     if outcome.reason != .interrupted { write("written to \(output)\n") }

@@ -49,7 +49,7 @@ public struct RunHeader: Sendable {
     let share = 100 * Double(trainableParameters) / Double(max(1, parameters))
     var rows = [
       ("device", "\(device.id) (\(device.name))"), ("model", "\(model) (\(modelType), \(parameters) parameters)"),
-      ("trainable", "\(trainableParameters) parameters, \(Text.fixed(share, 4)) %"), ("data", data),
+      ("trainable", "\(trainableParameters) parameters, \(Readable.fixed(share, 4)) %"), ("data", data),
     ]
     if let validation { rows.append(("validation", validation)) }
     rows += [("recipe", recipe), ("steps", "\(totalSteps)")]

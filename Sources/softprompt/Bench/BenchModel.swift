@@ -4,6 +4,7 @@ import Compute
 import Foundation
 import LanguageModels
 import PromptTuning
+import Training
 
 /// `softprompt bench train`.
 struct BenchTrainCommand: ParsableCommand {
@@ -71,7 +72,7 @@ struct BenchTrainCommand: ParsableCommand {
     print(
       String(
         format: "%@: %.1f ms a step, %.0f tokens a second, peak device memory %@", report.device,
-        report.step_milliseconds, report.tokens_per_second, Output.bytes(report.peak_device_bytes)))
+        report.step_milliseconds, report.tokens_per_second, Readable.bytes(report.peak_device_bytes)))
   }
 }
 

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Numbers as people read them.
-enum Text {
+public enum Readable {
   static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
   /// `1.2e-05` for small numbers, `0.3` for others.
@@ -15,7 +15,7 @@ enum Text {
   }
 
   /// `13.5 MiB`.
-  static func bytes(_ count: Int) -> String {
+  public static func bytes(_ count: Int) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"]
     var (value, unit) = (Double(count), 0)
     while value >= 1024, unit < units.count - 1 {
