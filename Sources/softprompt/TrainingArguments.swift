@@ -48,7 +48,10 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "adamw, adafactor or sgd (default: adamw).")
   var optimizer: OptimizerKind?
 
-  @Option(help: "The learning rate after the warm-up (default: 0.01 for prompts, 5e-5 for whole models, 1e-3 for random weights).")
+  @Option(
+    help: """
+      The learning rate after the warm-up (default: 0.01 for prompts, 5e-5 for whole models, 1e-3 for random weights).
+      """)
   var learningRate: Double?
 
   @Option(help: "constant, linear (down to 0) or cosine (down to 0) (default: constant).")

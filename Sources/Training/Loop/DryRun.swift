@@ -62,7 +62,10 @@ public struct DryRunReport: Sendable, Codable {
         "device \(Readable.bytes(memory.device_peak)) (weights \(Readable.bytes(memory.weights)))"
           + (memory.host_peak.map { ", process \(Readable.bytes($0))" } ?? "")
       ),
-      ("time", "\(Readable.significant(seconds_per_step)) s a step, \(steps) steps, \(Readable.duration(estimated_seconds))"),
+      (
+        "time",
+        "\(Readable.significant(seconds_per_step)) s a step, \(steps) steps, \(Readable.duration(estimated_seconds))"
+      ),
     ]
     return rows.map { $0.0.padding(toLength: 11, withPad: " ", startingAt: 0) + $0.1 } + ["nothing was written"]
   }
