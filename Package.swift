@@ -30,10 +30,8 @@ let package = Package(
       name: "Kernels", path: "Kernels",
       resources: [
         "attention_cpu", "attention_gpu", "attention_plain", "columns", "elementwise", "functions", "lanes",
-        "matmul_cpu", "matmul_gpu",
-        "matmul_pack", "matmul_plain",
-        "normalization", "operands",
-        "optimizers", "reductions", "rows", "softmax", "visibility",
+        "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_plain", "normalization", "operands", "optimizers",
+        "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
     .target(
       name: "OpenCLBackend",
@@ -71,11 +69,9 @@ let package = Package(
     .executableTarget(
       name: "softprompt",
       dependencies: [
-        "Compute", "CPUBackend", "OpenCLBackend", "Tokenizers", "LanguageModels", "PromptTuning", "Training",
-        "Evaluation", "Conformance",
+        "Compute", "CPUBackend", "OpenCLBackend", "Autodiff", "Tokenizers", "LanguageModels", "PromptTuning",
+        "Training", "Evaluation", "Conformance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "Yams", package: "Yams"),
       ]),
 
     // MARK: - Tests
