@@ -41,7 +41,7 @@ public protocol DeviceMemory: AnyObject {
 /// through as IEEE arithmetic has it; an output without elements is never asked for.
 public protocol ComputeBackend: DeviceMemory, MatmulKernels, SoftmaxKernels, NormalizationKernels, ActivationKernels,
   ElementwiseKernels, RowKernels, RotaryKernels, CrossEntropyKernels, AttentionKernels, OptimizerKernels,
-  ReductionKernels, DropoutKernels
+  ReductionKernels, DropoutKernels, BuiltinKernels
 {
 }
 

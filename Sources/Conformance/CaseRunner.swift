@@ -34,6 +34,8 @@ struct CaseRunner {
       return (.failed, failure.reason, failure.worst)
     } catch let error as ConformanceError where error.isSkip {
       return (.skipped, error.description, nil)
+    } catch ComputeError.unsupported(let operation, let detail) {
+      return (.skipped, "\(operation): \(detail)", nil)
     } catch {
       return (.failed, oneLine(error), nil)
     }

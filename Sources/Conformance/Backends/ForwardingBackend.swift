@@ -166,6 +166,11 @@ open class ForwardingBackend: ComputeBackend {
       try base.dropout(x, probability: probability, seed: seed, stream: stream, into: output)
     }
   }
+  open func builtin(_ function: Builtin, _ operands: [Tensor], scalar: Bool, into output: Tensor) throws {
+    try perform(.builtin, outputs: [output]) {
+      try base.builtin(function, operands, scalar: scalar, into: output)
+    }
+  }
   open func rotary(_ x: Tensor, _ positions: Indices, _ attributes: RotaryAttributes, into output: Tensor) throws {
     try perform(.rotary, outputs: [output]) { try base.rotary(x, positions, attributes, into: output) }
   }
