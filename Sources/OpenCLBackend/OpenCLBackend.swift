@@ -76,16 +76,23 @@ public final class OpenCLBackend: ComputeBackend {
   }
 
   public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
-    precondition(bytes.count == tensor.byteCount, "as many bytes as the tensor has")
+    try requireBytes(bytes.count, tensor, "write")
     guard !tensor.isEmpty else { return }
     storage(of: tensor).packs = [:]
     try queue.write(bytes, to: buffer(of: tensor), at: tensor.offset * tensor.dtype.byteCount)
   }
 
   public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
-    precondition(bytes.count == tensor.byteCount, "as many bytes as the tensor has")
+    try requireBytes(bytes.count, tensor, "read")
     guard !tensor.isEmpty else { return }
     try queue.read(buffer(of: tensor), at: tensor.offset * tensor.dtype.byteCount, into: bytes)
+  }
+
+  private func requireBytes(_ count: Int, _ tensor: Tensor, _ operation: String) throws {
+    guard count == tensor.byteCount else {
+      throw ComputeError.invalidArgument(
+        operation: operation, "\(count) bytes for a tensor \(tensor.shape) of \(tensor.byteCount)")
+    }
   }
 
   public func fill(_ tensor: Tensor, with value: Float) throws {
@@ -99,6 +106,8 @@ public final class OpenCLBackend: ComputeBackend {
       buffer(of: source), at: source.offset * source.dtype.byteCount, to: buffer(of: destination),
       at: destination.offset * source.dtype.byteCount, byteCount: source.byteCount)
   }
+
+  public func owns(_ tensor: Tensor) -> Bool { (tensor.storage as? OpenCLStorage)?.belongs(to: pool) == true }
 
   public func synchronize() throws { try queue.finish() }
 

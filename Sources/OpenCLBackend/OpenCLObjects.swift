@@ -28,4 +28,12 @@ extension OpenCLBackend {
       buffers: pool.live, pooledBuffers: pool.kept, programs: programs.programCount, kernels: programs.kernelCount,
       contextReferences: pool.contextReferences)
   }
+
+  public func driverObjects() throws -> [String: Int] {
+    let live = try liveObjects()
+    return [
+      "programs": live.programs, "kernels": live.kernels,
+      "references to the context": live.contextReferences - live.buffers,
+    ]
+  }
 }
