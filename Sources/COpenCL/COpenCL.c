@@ -62,6 +62,9 @@ STATUS(clRetainContext,
 STATUS(clReleaseContext,
        (cl_context a),
        (a))
+STATUS(clGetContextInfo,
+       (cl_context a, cl_context_info b, size_t c, void *d, size_t *e),
+       (a, b, c, d, e))
 STATUS(clReleaseCommandQueue,
        (cl_command_queue a),
        (a))
@@ -81,6 +84,12 @@ STATUS(clGetProgramBuildInfo,
 STATUS(clReleaseProgram,
        (cl_program a),
        (a))
+STATUS(clCreateKernelsInProgram,
+       (cl_program a, cl_uint b, cl_kernel *c, cl_uint *d),
+       (a, b, c, d))
+STATUS(clGetKernelInfo,
+       (cl_kernel a, cl_kernel_info b, size_t c, void *d, size_t *e),
+       (a, b, c, d, e))
 STATUS(clReleaseKernel,
        (cl_kernel a),
        (a))

@@ -23,10 +23,26 @@ public protocol DeviceMemory: AnyObject {
   /// Copies elements between tensors of one type and count; the two do not overlap.
   func copy(_ source: Tensor, to destination: Tensor) throws
 
+  /// Whether a tensor lies in this backend's memory.
+  ///
+  /// The default body says yes.
+  func owns(_ tensor: Tensor) -> Bool
+
+  /// How many objects of each kind the driver keeps for this backend (programs, kernels, ...), tensors' memory left
+  /// out, after everything asked for is done.
+  ///
+  /// Equal calls leave equal numbers, else something is lost. The default body knows of none.
+  func driverObjects() throws -> [String: Int]
+
   /// Waits until everything asked for so far is done.
   ///
   /// - Throws: what a kernel that was still running failed with.
   func synchronize() throws
+}
+
+extension DeviceMemory {
+  public func owns(_ tensor: Tensor) -> Bool { true }
+  public func driverObjects() throws -> [String: Int] { [:] }
 }
 
 /// A device that can train and run a transformer.
@@ -95,6 +111,9 @@ extension ComputeBackend {
   }
 
   func require(_ tensor: Tensor, _ dtype: DType, _ operation: String, _ argument: String) throws {
+    guard owns(tensor) else {
+      throw ComputeError.invalidArgument(operation: operation, "\(argument) lies on another device")
+    }
     guard tensor.dtype == dtype else {
       throw ComputeError.unsupportedDType(operation: operation, argument: argument, tensor.dtype)
     }

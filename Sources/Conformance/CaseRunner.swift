@@ -16,6 +16,7 @@ struct CaseRunner {
       let first = try runGuarded(prepared)
       // What the first run left may be a table that the backend keeps; what later ones add is lost.
       let kept = backend.memory.current
+      let objects = try backend.driverObjects()
       var worst = try judge(first, prepared)
       let second = try runGuarded(prepared)
       for (name, values) in first.sorted(by: { $0.key < $1.key }) {
@@ -28,6 +29,11 @@ struct CaseRunner {
       let lost = backend.memory.current - kept
       guard lost <= 0 else {
         throw Failure(reason: "\(lost) bytes of device memory were not given back", worst: worst)
+      }
+      for (kind, count) in try backend.driverObjects().sorted(by: { $0.key < $1.key }) {
+        guard count <= objects[kind] ?? 0 else {
+          throw Failure(reason: "\(kind): \(objects[kind] ?? 0) became \(count) by equal calls", worst: worst)
+        }
       }
       return (.passed, "", worst)
     } catch let failure as Failure {

@@ -1,7 +1,10 @@
 import ArgumentParser
+import CPUBackend
 import Compute
 import Conformance
 import Foundation
+import LanguageModels
+import OpenCLBackend
 
 /// `softprompt conformance`.
 struct ConformanceCommand: ParsableCommand {
@@ -15,7 +18,9 @@ struct ConformanceCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "auto, cpu, opencl, opencl:P.D, part of a device's name, or all.", valueName: "device"))
+      "auto, cpu, opencl, opencl:P.D, part of a device's name, or all.",
+      discussion: "No device makes a self-test first: one that fails it is the very thing to look at.",
+      valueName: "device"))
   var device = "auto"
 
   @Option(help: ArgumentHelp("Only cases whose name matches.", valueName: "regex"))
@@ -30,14 +35,33 @@ struct ConformanceCommand: ParsableCommand {
   @Flag(help: "Print the operations with their inputs and attributes, and the names of the cases.")
   var list = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Check other kernels than those in use: cpu, gpu, gpu-large, plain, or an instruction set of the CPU; or all.",
+      valueName: "variant"))
+  var variant: String?
+
+  @Option(help: ArgumentHelp("Also write a page for a browser.", valueName: "file"))
+  var html: String?
+
   @Flag(help: "Print JSON.")
   var json = false
 
   func run() throws {
     if list { return try printList() }
+    _ = try ConformanceSuite.select(filter: vectors == nil ? filter : nil, quick: quick)
+    let page = try html.map { try AtomicFile(URL(fileURLWithPath: $0)) }
+    let subjects = try subjects()
+    if !json, device == "all", !subjects.contains(where: { $0.id != "cpu" }) {
+      print("no OpenCL device found: the CPU alone is checked\n")
+    }
     var reports: [ConformanceReport] = []
-    for backend in try backends() {
-      reports.append(try report(backend))
+    for subject in subjects { reports.append(try report(subject)) }
+    if device == "all" { reports += try unusable() }
+    if let page {
+      let program = "softprompt \(SoftPrompt.configuration.version)"
+      try page.write(Data(HTMLReport(reports, program: program).page.utf8))
+      try page.commit()
     }
     if json {
       if reports.count == 1 { try Output.json(reports[0]) } else { try Output.json(["devices": reports]) }
@@ -45,48 +69,89 @@ struct ConformanceCommand: ParsableCommand {
     guard reports.allSatisfy(\.passes) else { throw Exit.CheckFailed() }
   }
 
-  private func backends() throws -> [any ComputeBackend] {
-    guard device == "all" else {
-      return [try DeviceSelection.open(device, strict: false, notice: DeviceSelection.standardErrorNotice)]
-    }
-    return try DeviceSelection.all().map {
-      // A device that fails its self-test is the very thing to look at, so none is made here.
-      try DeviceSelection.openUnchecked($0.id)
+  /// A device, and which of its kernels.
+  private struct Subject {
+    var id: String
+    var variant: String?
+    var open: () throws -> any ComputeBackend
+  }
+
+  private func subjects() throws -> [Subject] {
+    let devices = device == "all" ? try DeviceSelection.all() : [try DeviceSelection.description(device)]
+    return try devices.flatMap { description in
+      description.id == "cpu" ? try processor() : try openCL(try DeviceSelection.device(description.id))
     }
   }
 
-  private func report(_ backend: any ComputeBackend) throws -> ConformanceReport {
-    if !json { print("\(backend.device.id): \(backend.device.name)") }
+  private func processor() throws -> [Subject] {
+    let names: [String?] = variant == "all" ? CPUBackend.instructionSets : [variant]
+    return names.map { name in
+      Subject(id: "cpu", variant: name) {
+        try name.map { try CPUBackend(instructionSet: $0) } ?? CPUBackend()
+      }
+    }
+  }
+
+  private func openCL(_ device: OpenCLDevice) throws -> [Subject] {
+    func subject(_ variant: KernelVariant?, large: Bool = false) -> Subject {
+      Subject(id: device.id, variant: variant.map { $0.rawValue + (large ? "-large" : "") }) {
+        try OpenCLBackend(device: device, options: OpenCLOptions(variant: variant, prefersLargeTiles: large))
+      }
+    }
+    switch variant {
+    case nil: return [subject(nil)]
+    case "all":
+      return KernelVariant.allCases.filter { $0.obstacle(on: device) == nil }.flatMap { variant in
+        [subject(variant)] + (variant == .gpu ? [subject(.gpu, large: true)] : [])
+      }
+    case "gpu-large": return [subject(.gpu, large: true)]
+    case .some(let name): return [subject(try KernelVariant(named: name))]
+    }
+  }
+
+  /// What is there but cannot be used, as reports without cases.
+  private func unusable() throws -> [ConformanceReport] {
+    try OpenCLDevices.unusable().map { device in
+      if !json { print("\(device.id): \(device.name)\n  not run: \(device.reason)\n") }
+      return ConformanceReport(device: device.id, deviceName: device.name, unusable: device.reason, cases: [])
+    }
+  }
+
+  private func report(_ subject: Subject) throws -> ConformanceReport {
+    let backend = try subject.open()
+    let kernels = subject.variant ?? (backend as? OpenCLBackend)?.variant.rawValue
+    if !json {
+      print("\(backend.device.id): \(backend.device.name)\(kernels.map { ", \($0) kernels" } ?? "")")
+    }
     let show: (CaseReport) -> Void = { report in
       guard !json, report.status == .failed else { return }
       print("  failed: \(report.name): \(report.reason)")
     }
-    let report: ConformanceReport
+    var report: ConformanceReport
     if let vectors {
       let directory = URL(fileURLWithPath: vectors, isDirectory: true)
       report = try ConformanceSuite.run(backend, vectors: directory, filter: filter, progress: show)
     } else {
       report = try ConformanceSuite.run(backend, filter: filter, quick: quick, progress: show)
     }
+    report.variant = kernels
     if !json { summarise(report) }
     return report
   }
 
   private func summarise(_ report: ConformanceReport) {
-    let operations = Dictionary(grouping: report.cases, by: \.operation)
     Output.table(
       ["operation", "passed", "failed", "skipped", "worst error (ulp)", "share of tolerance"],
-      operations.keys.sorted().map { name in
-        let cases = operations[name] ?? []
-        func count(_ status: CaseReport.Status) -> String { String(cases.count { $0.status == status }) }
-        let worst = cases.compactMap(\.worst).max { $0.ratio < $1.ratio }
-        return [
-          name, count(.passed), count(.failed), count(.skipped),
-          worst.map { String(format: "%.1f", $0.ulps) } ?? "", worst.map { String(format: "%.2f", $0.ratio) } ?? "",
+      report.operations.map { summary in
+        [
+          summary.operation, String(summary.passed), String(summary.failed), String(summary.skipped),
+          summary.worst.map { String(format: "%.2f", $0.ulps) } ?? "",
+          summary.worst.map { String(format: "%.3f", $0.ratio) } ?? "",
         ]
       })
     print(
-      "\(report.count(.passed)) passed, \(report.count(.failed)) failed, \(report.count(.skipped)) skipped")
+      "\(report.count(.passed)) passed, \(report.count(.failed)) failed, \(report.count(.skipped)) skipped, "
+        + String(format: "%.1f s", report.seconds))
     for (reason, count) in report.skipReasons { print("  skipped \(count): \(reason)") }
     print("")
   }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import Conformance
 import Foundation
 import LanguageModels
 import PromptTuning
@@ -38,6 +39,13 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Precision") var precision: PrecisionArguments
   @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "Repeat every kernel on a second device and stop at the first that disagrees; slow.",
+      discussion: "For finding out whether a driver computes what it should on your own model and data.",
+      valueName: "device"))
+  var checkWith: String?
+
   func run() throws {
     var configuration = try mergedConfiguration()
     let modelPath = try configuration.required(configuration.model, "model")
@@ -53,8 +61,12 @@ struct TrainCommand: ParsableCommand {
       try configuration.validation.isEmpty
       ? nil : ExampleFile.read(single(configuration.validation, "validation"))
     let pool = try demonstrations(configuration, method, examples)
-    let backend = try DeviceSelection.open(
+    let device = try DeviceSelection.open(
       configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
+    let checked = try checkWith.map { choice in
+      CheckedBackend(device, against: try DeviceSelection.open(choice, strict: true, notice: { _ in }))
+    }
+    let backend: any ComputeBackend = checked ?? device
     let opened = try OpenedModel(
       modelPath, configuration.modelOptions(trainable: method.trainable == .all), on: backend)
     let facts = opened.model.facts
@@ -82,6 +94,10 @@ struct TrainCommand: ParsableCommand {
         validation_examples: validation?.count),
       json: training.json
     ).run()
+    if let checked {
+      DeviceSelection.standardErrorNotice(
+        "\(checked.comparisons) kernel calls gave the same on \(device.device.id) and \(checked.reference.device.id)")
+    }
   }
 
   private func mergedConfiguration() throws -> RunConfiguration {

@@ -36,6 +36,11 @@ public struct AttentionResult {
   public let output: Tensor
   /// Logarithm of the sum of exponentials of each query's scores, `[Q, heads]`; -infinity where nothing is seen.
   public let logSumExp: Tensor
+
+  public init(output: Tensor, logSumExp: Tensor) {
+    self.output = output
+    self.logSumExp = logSumExp
+  }
 }
 
 /// The gradients of attention.
@@ -45,6 +50,13 @@ public struct AttentionGradients {
   public let v: Tensor
   /// Of the relative-position table, `[buckets, heads]`, if there is one and it was asked for.
   public let table: Tensor?
+
+  public init(q: Tensor, k: Tensor, v: Tensor, table: Tensor?) {
+    self.q = q
+    self.k = k
+    self.v = v
+    self.table = table
+  }
 }
 
 /// Scaled dot-product attention over a packed batch.

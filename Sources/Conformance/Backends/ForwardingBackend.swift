@@ -24,6 +24,8 @@ open class ForwardingBackend: ComputeBackend {
   open func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
     try base.read(tensor, into: bytes)
   }
+  open func owns(_ tensor: Tensor) -> Bool { base.owns(tensor) }
+  open func driverObjects() throws -> [String: Int] { try base.driverObjects() }
   open func synchronize() throws { try base.synchronize() }
 
   open func fill(_ tensor: Tensor, with value: Float) throws {

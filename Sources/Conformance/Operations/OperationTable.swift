@@ -10,6 +10,7 @@ enum OperationTable {
     AdamWOperation(), AdafactorOperation(), SGDOperation(),
     ReductionOperation(.sum), ReductionOperation(.sumOfSquares), ReductionOperation(.firstNonFinite),
     DropoutOperation(), BuiltinOperation(), MemoryOperation(.roundTrip), MemoryOperation(.copy), MemoryOperation(.fill),
+    MistakeOperation(),
   ]
 
   private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
