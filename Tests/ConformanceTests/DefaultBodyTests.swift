@@ -4,25 +4,112 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Default bodies, on a backend that has nothing else and on those of this machine.
-@Suite struct DefaultBodyTests {
-  /// Whole runs take minutes in a debug build; with this set they are made.
-  private static let runsEverything = ProcessInfo.processInfo.environment["SOFTPROMPT_ALL_CASES"] != nil
+/// Notes which kernels are asked for.
+private final class KernelLog: ForwardingBackend {
+  private(set) var kernels: Set<String> = []
 
-  private func run(_ backend: any ComputeBackend, mayLack lacking: Set<String> = []) throws {
-    let report = try ConformanceSuite.run(backend, quick: !Self.runsEverything) { report in
-      let isLacking = report.status == .skipped && lacking.contains(report.operation)
-      if report.status != .passed, !isLacking {
-        Issue.record("\(report.name): \(report.status) \(report.reason)")
-      }
+  override func perform(_ kernel: Kernel, outputs: [Tensor], _ body: () throws -> Void) throws {
+    kernels.insert(kernel.rawValue)
+    try body()
+  }
+
+  override func reduce(_ kernel: Kernel, _ body: () throws -> Double) throws -> Double {
+    kernels.insert(kernel.rawValue)
+    return try body()
+  }
+}
+
+/// Default bodies, on a backend that has nothing else and on the devices of this machine.
+@Suite struct DefaultBodyTests {
+  /// What a backend may leave out, as docs/backends.md has it.
+  private static let optional: Set<String> = ["builtin"]
+
+  private func run(_ backend: any ComputeBackend, filter: String? = nil, quick: Bool = false) throws {
+    let report = try ConformanceSuite.run(backend, filter: filter, quick: quick) { report in
+      let isLeftOut = report.status == .skipped && Self.optional.contains(report.operation)
+      if report.status != .passed, !isLeftOut { Issue.record("\(report.name): \(report.status) \(report.reason)") }
     }
     #expect(report.count(.passed) > 300)
   }
 
-  @Test func plainLoopsPass() throws { try run(PlainLoopsBackend(), mayLack: ["builtin"]) }
+  /// All cases, also those that are not quick.
+  @Test func plainLoopsPassEveryCase() throws { try run(PlainLoopsBackend()) }
 
+  /// On each device the default bodies compute the quick cases, and need the kernels that the guide requires.
   @Test(arguments: Backends.available)
   func defaultBodiesPass(_ device: TestBackend) throws {
-    try run(RequiredKernels(try device.make()), mayLack: ["builtin"])
+    let log = KernelLog(try device.make())
+    try run(RequiredKernels(log), quick: true)
+    #expect(log.kernels == (try BackendGuide()).required)
+  }
+
+  /// A backend's own body is taken where it has one.
+  @Test func ownBodiesComeFirst() throws {
+    let log = KernelLog(try Backends.cpu.make())
+    let backend: any ComputeBackend = log
+    let x = try backend.tensor([1, 2, 3, 4], [2, 2])
+    _ = try backend.gated(.silu, gate: x, up: x)
+    _ = try backend.columnSums(x)
+    _ = try backend.softmaxBackward(x, y: x)
+    _ = try backend.sum(x)
+    #expect(log.kernels == ["gated", "columnSums", "softmaxBackward", "sum"])
+  }
+}
+
+/// The tables of docs/backends.md.
+struct BackendGuide {
+  /// Kernels that a backend must have.
+  let required: Set<String>
+  /// Kernels with a default body.
+  let defaults: Set<String>
+
+  /// The repository's folder.
+  static let repository = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+  init() throws {
+    let text = try String(contentsOf: Self.repository.appendingPathComponent("docs/backends.md"), encoding: .utf8)
+    /// The names in backquotes in the first column of the table under a heading.
+    func names(under heading: String) throws -> Set<String> {
+      let section = try #require(text.components(separatedBy: "\n## \(heading)\n").dropFirst().first)
+      let body = section.components(separatedBy: "\n## ")[0]
+      let cells = body.split(separator: "\n").filter { $0.hasPrefix("| `") }.compactMap { $0.split(separator: "|").first }
+      return Set(cells.flatMap { $0.matches(of: /`(\w+)`/).map { String($0.1) } })
+    }
+    required = try names(under: "Required kernels")
+    defaults = try names(under: "Kernels with default bodies")
+  }
+}
+
+/// The guide says what the code does.
+@Suite struct BackendGuideTests {
+  private func functions(in folder: String, _ declaration: Regex<(Substring, Substring)>) throws -> Set<String> {
+    let url = BackendGuide.repository.appendingPathComponent(folder)
+    var isFolder: ObjCBool = false
+    let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
+    try #require(exists, "\(folder)")
+    let files =
+      isFolder.boolValue ? try FileManager.default.contentsOfDirectory(at: url, includingPropertiesForKeys: nil) : [url]
+    return Set(
+      try files.flatMap { file in
+        try String(contentsOf: file, encoding: .utf8).matches(of: declaration).map { String($0.1) }
+      })
+  }
+
+  @Test func everyKernelIsInOneTable() throws {
+    let guide = try BackendGuide()
+    #expect(guide.required.isDisjoint(with: guide.defaults))
+    #expect(guide.required.union(guide.defaults) == Set(Kernel.allCases.map(\.rawValue)))
+  }
+
+  /// The example backend compiles with what it declares, so nothing else can be required.
+  @Test func requiredKernelsAreThoseOfTheExample() throws {
+    let declared = try functions(in: "Tests/ConformanceTests/PlainLoopsBackend.swift", /\n  func (\w+)\(/)
+    #expect(declared.intersection(Kernel.allCases.map(\.rawValue)) == (try BackendGuide()).required)
+  }
+
+  @Test func everyDefaultBodyIsListed() throws {
+    let bodies = try functions(in: "Sources/Compute/Defaults", /\n  public func (\w+)\(/)
+    #expect(bodies.union(["builtin"]) == (try BackendGuide()).defaults)
   }
 }

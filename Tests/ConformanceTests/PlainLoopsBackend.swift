@@ -49,6 +49,7 @@ final class PlainLoopsBackend: ComputeBackend {
   func copy(_ source: Tensor, to destination: Tensor) throws {
     bytes(destination).copyMemory(from: UnsafeRawBufferPointer(bytes(source)))
   }
+  func owns(_ tensor: Tensor) -> Bool { tensor.storage is HostStorage }
   func synchronize() throws {}
 
   private func bytes(_ tensor: Tensor) -> UnsafeMutableRawBufferPointer {

@@ -13,6 +13,8 @@ final class RequiredKernels: ComputeBackend {
   func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws { try base.read(tensor, into: bytes) }
   func fill(_ tensor: Tensor, with value: Float) throws { try base.fill(tensor, with: value) }
   func copy(_ source: Tensor, to destination: Tensor) throws { try base.copy(source, to: destination) }
+  func owns(_ tensor: Tensor) -> Bool { base.owns(tensor) }
+  func driverObjects() throws -> [String: Int] { try base.driverObjects() }
   func synchronize() throws { try base.synchronize() }
 
   func matmul(
