@@ -105,8 +105,7 @@ final class PlainLoopsBackend: ComputeBackend {
     }
   }
 
-  func crossEntropy(_ logits: Tensor, _ labels: Indices, ignoreIndex: Int32, losses: Tensor, logSumExp: Tensor) throws
-  {
+  func crossEntropy(_ logits: Tensor, _ labels: Indices, ignoreIndex: Int32, losses: Tensor, logSumExp: Tensor) throws {
     let (x, losses, sums, n) = (floats(logits), floats(losses), floats(logSumExp), logits.columnCount)
     for (row, label) in labels.values.enumerated() {
       let scores = Array(x[row * n..<(row + 1) * n])
@@ -229,8 +228,7 @@ final class PlainLoopsBackend: ComputeBackend {
 
   // MARK: Optimizers
 
-  func adamW(_ step: AdamWStep, parameter: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor) throws
-  {
+  func adamW(_ step: AdamWStep, parameter: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor) throws {
     let (p, g, m, v) = (floats(parameter), floats(gradient), floats(firstMoment), floats(secondMoment))
     let rate = Double(step.learningRate)
     let correction1 = 1 - pow(Double(step.beta1), Double(step.step))

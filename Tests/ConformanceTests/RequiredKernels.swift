@@ -23,8 +23,9 @@ final class RequiredKernels: ComputeBackend {
   func softmax(_ x: Tensor, mask: Tensor?, scale: Float, into output: Tensor) throws {
     try base.softmax(x, mask: mask, scale: scale, into: output)
   }
-  func crossEntropy(_ logits: Tensor, _ labels: Indices, ignoreIndex: Int32, losses: Tensor, logSumExp: Tensor) throws
-  { try base.crossEntropy(logits, labels, ignoreIndex: ignoreIndex, losses: losses, logSumExp: logSumExp) }
+  func crossEntropy(_ logits: Tensor, _ labels: Indices, ignoreIndex: Int32, losses: Tensor, logSumExp: Tensor) throws {
+    try base.crossEntropy(logits, labels, ignoreIndex: ignoreIndex, losses: losses, logSumExp: logSumExp)
+  }
   func layerNorm(
     _ x: Tensor, weight: Tensor, bias: Tensor?, epsilon: Float, into output: Tensor, mean: Tensor, rstd: Tensor
   ) throws { try base.layerNorm(x, weight: weight, bias: bias, epsilon: epsilon, into: output, mean: mean, rstd: rstd) }
@@ -60,8 +61,7 @@ final class RequiredKernels: ComputeBackend {
   func copyColumns(_ source: Tensor, from: Int, to: Int, width: Int, of destination: Tensor) throws {
     try base.copyColumns(source, from: from, to: to, width: width, of: destination)
   }
-  func adamW(_ step: AdamWStep, parameter: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor) throws
-  {
+  func adamW(_ step: AdamWStep, parameter: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor) throws {
     try base.adamW(
       step, parameter: parameter, gradient: gradient, firstMoment: firstMoment, secondMoment: secondMoment)
   }
