@@ -50,7 +50,8 @@ extension DeviceMemory {
 /// The requirements are kernels: they write into memory that they are given and rely on shapes, types and row numbers
 /// having been checked. What callers use are the checked operations in the extensions (`matmul`, `softmax`, ...), one
 /// file per family beside the kernels' contract, each with its vector-Jacobian products (`...Backward`). Composite
-/// operations are built there from the kernels, so that a new backend has little to write.
+/// operations are built there from the kernels, and kernels that others can stand in for have default bodies
+/// (`Defaults`), so that a new backend has little to write.
 ///
 /// For every kernel: matrices are row-major and dense; sums accumulate in `f32` or better; an output never overlaps an
 /// input unless its contract says so; the same call on the same device gives the same bits; NaN and infinity pass

@@ -2,7 +2,7 @@ extension ComputeBackend {
   /// The default body: for each segment and head the whole matrix of scores, with `matmul`, `softmax` and
   /// `crossEntropy`.
   ///
-  /// A value that a query does not see is multiplied by 0 rather than skipped.
+  /// What a query does not see is multiplied by 0 rather than skipped, so a NaN in an unseen value reaches the output.
   ///
   /// - Throws: `ComputeError.unsupported` for a segment with more than 2^31 - 1 pairs of query and key.
   public func attention(
@@ -33,7 +33,8 @@ extension ComputeBackend {
 
   /// The default body: computes the weights of each segment and head again, then five products.
   ///
-  /// A value that a query does not see is multiplied by 0 rather than skipped.
+  /// What a query does not see is multiplied by 0 rather than skipped, so a NaN in an unseen row of q, k or v reaches
+  /// the gradients.
   ///
   /// - Throws: `ComputeError.unsupported` for a segment with more than 2^31 - 1 pairs of query and key.
   public func attentionBackward(
