@@ -82,7 +82,7 @@ let package = Package(
     .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "COpenCL", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
     .testTarget(name: "CPUBackendTests", dependencies: ["Compute", "CPUBackend"]),
-    .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["Autodiff", "Conformance", "LanguageModels", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),
