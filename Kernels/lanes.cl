@@ -5,8 +5,8 @@
 //   GROUP  work-items of a work-group, a power of two; they share one row
 //   BLOCK  elements that a work-group handles in the kernels that know no rows
 //
-// A loop over a row runs over vectors; the lanes behind the row's end are loaded as a neutral value and not stored.
-// Loads may read up to 15 floats behind the end of a row: every buffer has 256 bytes of slack at its end.
+// A loop over a row runs over vectors; the lanes behind the row's end hold a neutral value and are not stored. Nothing is
+// read behind the end of a row: it may lie outside the buffer, or another work-group may be writing there.
 
 #ifndef WIDTH
 #define WIDTH 1
@@ -40,7 +40,10 @@ typedef int16 ivec;
 #define AS_VEC as_float16
 #define AS_IVEC as_int16
 inline vec load(const __global float *p, int left, float neutral) {
-  return LANES < (int16)left ? vload16(0, p) : (float16)neutral;
+  if (left >= 16) return vload16(0, p);
+  float lanes[16];
+  for (int i = 0; i < 16; i++) lanes[i] = i < left ? p[i] : neutral;
+  return vload16(0, lanes);
 }
 inline void store(vec v, __global float *p, int left) {
   if (left >= 16) {

@@ -3,10 +3,10 @@ import Compute
 
 /// How large the buffers of a pool are.
 enum BufferSizes {
-  /// In steps, with slack at the end, and kept for reuse.
+  /// In steps, and kept for reuse.
   case pooled
-  /// As large as asked for and that slack, never kept.
-  case exact(slack: Int)
+  /// As large as asked for, never kept.
+  case exact
 }
 
 /// Buffers of a context, kept for reuse by size.
@@ -24,9 +24,6 @@ final class BufferPool {
   private let limit: Int
   private let sizes: BufferSizes
   private var free: [Int: [DeviceBuffer]] = [:]
-
-  /// Bytes behind the last element that may be read (never written) by a vector load at the end of a row.
-  static let slack = 256
 
   /// Bytes that may be kept beyond what was once in use: buffers of neighbouring sizes do not fit each other's requests.
   private static let spare = 64 << 20
@@ -52,14 +49,14 @@ final class BufferPool {
     return status == CL_SUCCESS ? Int(count) : 0
   }
 
-  /// A buffer of at least that many bytes and the slack.
+  /// A buffer of at least that many bytes.
   ///
   /// - Throws: `ComputeError.outOfMemory`.
   func take(_ byteCount: Int) throws -> DeviceBuffer {
     let capacity =
       switch sizes {
       case .pooled: Self.capacity(for: byteCount)
-      case .exact(let slack): max(byteCount + slack, 1)
+      case .exact: max(byteCount, 1)
       }
     if let buffer = free[capacity]?.popLast() {
       usage.pooled -= capacity
@@ -124,7 +121,7 @@ final class BufferPool {
   /// Sizes are rounded up in steps of an eighth of their power of two, so that nearly equal sizes share a bucket and at
   /// most an eighth is lost.
   static func capacity(for byteCount: Int) -> Int {
-    let needed = max(byteCount + slack, 256)
+    let needed = max(byteCount, 256)
     let step = max(256, (1 << (Int.bitWidth - 1 - needed.leadingZeroBitCount)) / 8)
     return (needed + step - 1) / step * step
   }

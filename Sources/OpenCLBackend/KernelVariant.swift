@@ -44,6 +44,18 @@ public enum KernelVariant: String, Sendable, Hashable, CaseIterable, Codable {
     return nil
   }
 
+  /// Why a run over every variant should leave this one out on a device; nil if it should not.
+  ///
+  /// Besides what cannot run at all, that is the `cpu` form where vectors are taken apart: it computes the right thing
+  /// there, but compiling one of its programs takes minutes.
+  public func reasonToSkip(on device: OpenCLDevice) -> String? {
+    if self == .cpu, device.nativeFloatVector < 4 {
+      return "its tiles of vectors of 16 floats take minutes to compile where the native vector has "
+        + "\(device.nativeFloatVector)"
+    }
+    return obstacle(on: device)
+  }
+
   /// The variant of that name.
   ///
   /// - Throws: `ComputeError.invalidArgument` naming those that there are.

@@ -17,6 +17,7 @@ public final class OpenCLBackend: ComputeBackend {
   let queue: CommandQueue
   let packsBothWays: Bool
   let prefersLargeTiles: Bool
+  let hasExactBuffers: Bool
   var relativeBuckets: [RelativeBuckets: Tensor] = [:]
 
   /// Opens a device.
@@ -37,6 +38,7 @@ public final class OpenCLBackend: ComputeBackend {
     openCLDevice = device
     packsBothWays = options.packsBothWays
     prefersLargeTiles = options.prefersLargeTiles
+    hasExactBuffers = options.exactBuffers
     let handles = try OpenCLDevices.handles(of: device)
     var status: cl_int = CL_SUCCESS
     var target: cl_device_id? = handles.device
@@ -48,10 +50,11 @@ public final class OpenCLBackend: ComputeBackend {
         device: device.id, code: OpenCLStatus.name(status), operation: "clCreateContext", detail: device.name)
     }
     defer { clReleaseContext(context) }
-    queue = try CommandQueue(context: context, handle: handles.device, device: device)
-    let sizes: BufferSizes = options.exactBuffers ? .exact(slack: variant == .cpu ? BufferPool.slack : 0) : .pooled
+    queue = try CommandQueue(
+      context: context, handle: handles.device, device: device, writesWhole: options.exactBuffers)
     pool = BufferPool(
-      context: context, device: device, limit: options.poolLimit ?? device.memoryBytes / 4, sizes: sizes)
+      context: context, device: device, limit: options.poolLimit ?? device.memoryBytes / 4,
+      sizes: options.exactBuffers ? .exact : .pooled)
     programs = ProgramStore(
       context: context, handle: handles.device, device: device, library: KernelLibrary(folder: options.kernelFolder),
       cache: ProgramCache(folder: options.cacheFolder))
@@ -72,14 +75,16 @@ public final class OpenCLBackend: ComputeBackend {
   }
 
   func storage(_ byteCount: Int) throws -> OpenCLStorage {
-    OpenCLStorage(byteCount: byteCount, buffer: try pool.take(byteCount), pool: pool)
+    let storage = OpenCLStorage(byteCount: byteCount, buffer: try pool.take(byteCount), pool: pool)
+    if hasExactBuffers { try queue.poison(storage.buffer) }
+    return storage
   }
 
   public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
     try requireBytes(bytes.count, tensor, "write")
     guard !tensor.isEmpty else { return }
     storage(of: tensor).packs = [:]
-    try queue.write(bytes, to: buffer(of: tensor), at: tensor.offset * tensor.dtype.byteCount)
+    try queue.write(bytes, to: storage(of: tensor).buffer, at: tensor.offset * tensor.dtype.byteCount)
   }
 
   public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
@@ -96,14 +101,14 @@ public final class OpenCLBackend: ComputeBackend {
   }
 
   public func fill(_ tensor: Tensor, with value: Float) throws {
-    try queue.fill(buffer(of: tensor), with: value, at: tensor.offset * 4, count: tensor.count)
+    try queue.fill(storage(of: tensor).buffer, with: value, at: tensor.offset * 4, count: tensor.count)
   }
 
   public func copy(_ source: Tensor, to destination: Tensor) throws {
     precondition(source.dtype == destination.dtype && source.count == destination.count, "same type and count")
     guard !source.isEmpty else { return }
     try queue.copy(
-      buffer(of: source), at: source.offset * source.dtype.byteCount, to: buffer(of: destination),
+      buffer(of: source), at: source.offset * source.dtype.byteCount, to: storage(of: destination).buffer,
       at: destination.offset * source.dtype.byteCount, byteCount: source.byteCount)
   }
 

@@ -38,6 +38,8 @@ public struct OpenCLDevice: Sendable, Hashable {
   public var hasHalf: Bool
   /// Double-precision arithmetic in kernels.
   public var hasDouble: Bool
+  /// Numbers below 2^-126 are computed with rather than taken for 0.
+  public var hasDenormals: Bool
   /// Why the device cannot be used; nil if it can.
   public var unusableReason: String?
 
@@ -55,12 +57,14 @@ public struct OpenCLDevice: Sendable, Hashable {
   public var description: DeviceDescription {
     DeviceDescription(
       id: id, name: name, kind: .opencl, memoryBytes: memoryBytes, computeUnits: computeUnits,
+      flushesDenormals: !hasDenormals,
       details: [
         ("type", kind.rawValue), ("vendor", vendor), ("platform", platformName), ("version", platformVersion),
         ("driver", driverVersion), ("language", languageVersion), ("maximum allocation", String(maximumAllocation)),
         ("local memory", String(localMemoryBytes)), ("native float vector", String(nativeFloatVector)),
         ("work-group limit", String(maximumWorkGroup)),
         ("fp16", hasHalf ? "yes" : "no"), ("fp64", hasDouble ? "yes" : "no"),
+        ("denormals", hasDenormals ? "yes" : "no"),
       ])
   }
 }

@@ -144,6 +144,7 @@ public enum OpenCLDevices {
       nativeFloatVector: try number(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint.self),
       maximumWorkGroup: try number(CL_DEVICE_MAX_WORK_GROUP_SIZE, Int.self),
       hasHalf: extensions.contains("cl_khr_fp16"), hasDouble: extensions.contains("cl_khr_fp64"),
+      hasDenormals: try number(CL_DEVICE_SINGLE_FP_CONFIG, cl_device_fp_config.self) & Int(CL_FP_DENORM) != 0,
       unusableReason: unusableReason, platformIndex: platformIndex, deviceIndex: deviceIndex)
   }
 

@@ -25,11 +25,11 @@ public struct OpenCLOptions: Sendable {
   ///
   /// Otherwise only products with enough tiles to occupy the device use them, which for checking takes a lot of work.
   public var prefersLargeTiles: Bool
-  /// Give every tensor a buffer of its own, of exactly its size, and keep none: what lies outside a tensor then lies
-  /// outside its buffer, where a checking driver sees it.
+  /// For runs under a checking driver: every tensor gets a buffer of its own, of exactly its size, full of NaN at
+  /// first, and no buffer is used again.
   ///
-  /// The `cpu` kernels alone still get the bytes behind the last row that they may read. Slow. The default is whether
-  /// `SOFTPROMPT_BUFFERS` is `exact`.
+  /// What lies outside a tensor then lies outside its buffer, and what is read before it is written shows in the
+  /// result. Slow. The default is whether `SOFTPROMPT_BUFFERS` is `exact`.
   public var exactBuffers: Bool
 
   public init(

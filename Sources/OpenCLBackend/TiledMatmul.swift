@@ -23,19 +23,17 @@ extension OpenCLBackend {
     let tiles = (problem.m + Self.tileRows - 1) / Self.tileRows
     let wanted = (problem.m + tiles - 1) / tiles
     let rows = ProgramKey.tileHeights.first { $0 >= wanted } ?? Self.tileRows
-    let widest = 16 * ProgramKey.tileVectors
-    let fewestPanels = (problem.n + widest - 1) / widest
-    let vectors = ((problem.n + fewestPanels - 1) / fewestPanels + 15) / 16
+    let direct = unpackedVectors(problem, operands.b)
+    let vectors = direct ?? Self.panelVectors(problem.n)
     let columns = 16 * vectors
     let panels = (problem.n + columns - 1) / columns
     let paired = operands.b.dtype == .bf16 || problem.roundsOperands
     let strides = MatmulStrides(problem)
     let panelRows = paired ? (problem.k + 1) / 2 : problem.k
 
-    let isDirect = readsUnpacked(problem, operands.b)
     var b = KernelArgument.tensor(operands.b)
     var panelStrides = (row: columns, panel: panelRows * columns, batch: panels * panelRows * columns)
-    if isDirect {
+    if direct != nil {
       panelStrides = (row: problem.n, panel: columns, batch: strides.bBatch)
     } else {
       let pack = WeightPack(
@@ -55,10 +53,21 @@ extension OpenCLBackend {
       ])
   }
 
-  /// Whether B is read as it lies: for few rows, packing would cost more than the product.
-  private func readsUnpacked(_ problem: MatmulProblem, _ b: Tensor) -> Bool {
-    !problem.frozen && !problem.transposeB && !problem.roundsOperands && b.dtype == .f32
-      && problem.m <= 2 * Self.tileRows
+  /// The width of panels, in vectors of 16 columns: as equal as they can be.
+  private static func panelVectors(_ n: Int) -> Int {
+    let widest = 16 * ProgramKey.tileVectors
+    let fewestPanels = (n + widest - 1) / widest
+    return ((n + fewestPanels - 1) / fewestPanels + 15) / 16
+  }
+
+  /// The width of the panels if B is to be read as it lies: for few rows, packing would cost more than the product.
+  ///
+  /// The panels must then fill the rows of B exactly, so that nothing behind a row is read.
+  private func unpackedVectors(_ problem: MatmulProblem, _ b: Tensor) -> Int? {
+    guard
+      !problem.frozen, !problem.transposeB, !problem.roundsOperands, b.dtype == .f32, problem.m <= 2 * Self.tileRows
+    else { return nil }
+    return (1...ProgramKey.tileVectors).reversed().first { problem.n % (16 * $0) == 0 }
   }
 
   private func packed(

@@ -48,6 +48,20 @@ public struct ConformanceCase: Sendable {
   public var name: String { "\(operation)/\(label)" }
 }
 
+extension ConformanceCase {
+  /// The call that the case describes.
+  ///
+  /// - Parameter contents: asked for each input, in their order.
+  func call(of operation: any ConformanceOperation, _ contents: (Input) -> HostTensor) throws -> OperationCall {
+    var tensors: [Int: HostTensor] = [:]
+    for (index, input) in inputs.sorted(by: { $0.key < $1.key }) { tensors[index] = contents(input) }
+    return OperationCall(
+      inputs: tensors,
+      attributes: try AttributeValues(
+        attributes, of: operation.name, documented: operation.documentation.attributes, allowsInternal: true))
+  }
+}
+
 /// A case with its inputs drawn and its results computed in Double.
 struct PreparedCase: Sendable {
   let name: String
@@ -62,16 +76,9 @@ struct PreparedCase: Sendable {
     name = description.name
     operation = try OperationTable.operation(description.operation)
     var generator = InputGenerator(name: description.name)
-    var inputs: [Int: HostTensor] = [:]
-    for index in description.inputs.keys.sorted() {
-      guard let input = description.inputs[index] else { continue }
-      inputs[index] = HostTensor(input.shape, input.fill.values(input.shape, &generator), input.dtype)
+    call = try description.call(of: operation) { input in
+      HostTensor(input.shape, input.fill.values(input.shape, &generator), input.dtype)
     }
-    let documentation = operation.documentation
-    call = OperationCall(
-      inputs: inputs,
-      attributes: try AttributeValues(
-        description.attributes, of: operation.name, documented: documentation.attributes, allowsInternal: true))
     gradients = description.wantsGradients ? try operation.differentiableInputs(call) : []
     allowsNaN = description.allowsNaN
     guard !gradients.isEmpty else {

@@ -70,7 +70,7 @@ struct Mistake: Sendable {
 
   private static let shapes: [Mistake] = [
     Mistake("upload,count", isShape) { _ = try $0.tensor([1, 2, 3], [2, 2]) },
-    Mistake("matmul,inner sizes", isShape) { _ = try $0.matmul($0.zeros([2, 3]), $0.zeros([4, 5])) },
+    Mistake("matmul,inner-sizes", isShape) { _ = try $0.matmul($0.zeros([2, 3]), $0.zeros([4, 5])) },
     Mistake("matmul,transposed", isShape) {
       _ = try $0.matmul($0.zeros([2, 3]), $0.zeros([3, 5]), MatmulOptions(transposeB: true))
     },
@@ -113,10 +113,10 @@ struct Mistake: Sendable {
   ]
 
   private static let types: [Mistake] = [
-    Mistake("matmul,A of integers", isType) {
+    Mistake("matmul,A-of-integers", isType) {
       _ = try $0.matmul($0.allocate([2, 3], .i32), $0.zeros([3, 4]))
     },
-    Mistake("matmul,B of integers", isType) {
+    Mistake("matmul,B-of-integers", isType) {
       _ = try $0.matmul($0.zeros([2, 3]), $0.allocate([3, 4], .i32))
     },
     Mistake("softmax,bf16", isType) { _ = try $0.softmax($0.allocate([2, 3], .bf16)) },
@@ -130,44 +130,44 @@ struct Mistake: Sendable {
       _ = try $0.attention(
         q: q, k: $0.allocate([2, 6], .bf16), v: q, layout, AttentionAttributes(heads: 2, scale: 1))
     },
-    Mistake("download,integers as floats", isType) { _ = try $0.values($0.allocate([2], .i32)) },
+    Mistake("download,integers-as-floats", isType) { _ = try $0.values($0.allocate([2], .i32)) },
   ]
 
   private static let arguments: [Mistake] = [
-    Mistake("gatherRows,beyond the table", isIndex) { _ = try $0.gatherRows($0.zeros([2, 3]), $0.indices([2])) },
+    Mistake("gatherRows,beyond-the-table", isIndex) { _ = try $0.gatherRows($0.zeros([2, 3]), $0.indices([2])) },
     Mistake("gatherRows,negative", isIndex) { _ = try $0.gatherRows($0.zeros([2, 3]), $0.indices([-1])) },
-    Mistake("scatterAddRows,beyond the table", isIndex) {
+    Mistake("scatterAddRows,beyond-the-table", isIndex) {
       try $0.scatterAddRows($0.indices([5]), updates: $0.zeros([1, 3]), onto: $0.zeros([5, 3]))
     },
-    Mistake("scatterRows,a row twice", isArgument) {
+    Mistake("scatterRows,a-row-twice", isArgument) {
       try $0.scatterRows($0.zeros([2, 3]), $0.indices([1, 1]), to: $0.zeros([5, 3]))
     },
     Mistake("crossEntropy,label", isIndex) { _ = try $0.crossEntropy($0.zeros([1, 4]), $0.indices([4])) },
-    Mistake("sliceRows,beyond the end", isArgument) { _ = try $0.zeros([2, 3]).rows(1..<3) },
-    Mistake("columns,beyond the end", isArgument) { _ = try $0.columns(2..<4, of: $0.zeros([2, 3])) },
-    Mistake("rotary,too many dimensions", isArgument) {
+    Mistake("sliceRows,beyond-the-end", isArgument) { _ = try $0.zeros([2, 3]).rows(1..<3) },
+    Mistake("columns,beyond-the-end", isArgument) { _ = try $0.columns(2..<4, of: $0.zeros([2, 3])) },
+    Mistake("rotary,too-many-dimensions", isArgument) {
       _ = try $0.rotary(
         $0.zeros([2, 8]), $0.indices([0, 1]), RotaryAttributes(heads: 2, inverseFrequencies: $0.zeros([4])))
     },
-    Mistake("attention,heads that cannot share", isArgument) {
+    Mistake("attention,heads-that-cannot-share", isArgument) {
       let layout = try AttentionLayout.single(queryCount: 2, keyCount: 2, causal: true)
       let q = try $0.zeros([2, 6])
       _ = try $0.attention(
         q: q, k: q, v: q, layout, AttentionAttributes(heads: 3, keyValueHeads: 2, scale: 1))
     },
-    Mistake("attention,layout of other sizes", isArgument) {
+    Mistake("attention,layout-of-other-sizes", isArgument) {
       let layout = try AttentionLayout.single(queryCount: 3, keyCount: 2, causal: false)
       let q = try $0.zeros([2, 6])
       _ = try $0.attention(q: q, k: q, v: q, layout, AttentionAttributes(heads: 2, scale: 1))
     },
-    Mistake("attention,keys beyond the rows", isArgument) { _ in
+    Mistake("attention,keys-beyond-the-rows", isArgument) { _ in
       _ = try AttentionLayout(
         segments: [AttentionSegment(queries: 0..<2, own: 0..<3, causal: false)], queryCount: 2, keyCount: 2)
     },
     Mistake("dropout,probability", isArgument) {
       _ = try $0.dropout($0.zeros([3]), probability: 1, seed: 0, stream: 0)
     },
-    Mistake("argmaxRows,no columns", isArgument) { _ = try $0.argmaxRows($0.zeros([3, 0])) },
+    Mistake("argmaxRows,no-columns", isArgument) { _ = try $0.argmaxRows($0.zeros([3, 0])) },
     Mistake("concatRows,nothing", isArgument) { _ = try $0.concatRows([]) },
   ]
 
@@ -177,15 +177,15 @@ struct Mistake: Sendable {
   }
 
   private static let memory: [Mistake] = [
-    Mistake("matmul,a tensor of another device", isArgument) {
+    Mistake("matmul,a-tensor-of-another-device", isArgument) {
       let strange = Tensor(storage: StrangeStorage(), shape: [2, 3], dtype: .f32)
       _ = try $0.matmul(strange, $0.zeros([3, 4]))
     },
-    Mistake("gelu,a tensor of another device", isArgument) {
+    Mistake("gelu,a-tensor-of-another-device", isArgument) {
       _ = try $0.activation(.gelu, Tensor(storage: StrangeStorage(), shape: [2, 3], dtype: .f32))
     },
-    Mistake("allocation,an exabyte", isMemory) { _ = try $0.allocate([1 << 30, 1 << 28], .f32) },
-    Mistake("allocation,sixteen times the memory", isMemory) { backend in
+    Mistake("allocation,an-exabyte", isMemory) { _ = try $0.allocate([1 << 30, 1 << 28], .f32) },
+    Mistake("allocation,sixteen-times-the-memory", isMemory) { backend in
       _ = try backend.allocate([16, max(1, backend.device.memoryBytes / 4)], .f32)
     },
   ]
