@@ -54,14 +54,17 @@ inline void store(vec v, __global float *p, int left) {
     for (int i = 0; i < left; i++) p[i] = lanes[i];
   }
 }
+// The upper half, element by element: compilers make it v.hi again, but Oclgrind takes one of the indices of such a
+// shuffle for an undefined element.
+inline float8 upper(vec v) { return (float8)(v.s8, v.s9, v.sa, v.sb, v.sc, v.sd, v.se, v.sf); }
 inline float lanes_sum(vec v) {
-  const float8 a = v.lo + v.hi;
+  const float8 a = v.lo + upper(v);
   const float4 b = a.lo + a.hi;
   const float2 c = b.lo + b.hi;
   return c.lo + c.hi;
 }
 inline float lanes_max(vec v) {
-  const float8 a = fmax(v.lo, v.hi);
+  const float8 a = fmax(v.lo, upper(v));
   const float4 b = fmax(a.lo, a.hi);
   const float2 c = fmax(b.lo, b.hi);
   return fmax(c.lo, c.hi);

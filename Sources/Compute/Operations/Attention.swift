@@ -111,7 +111,12 @@ extension ComputeBackend {
     _ cotangent: Tensor, q: Tensor, k: Tensor, v: Tensor, _ result: AttentionResult, _ layout: AttentionLayout,
     _ attributes: AttentionAttributes, wantsTable: Bool = false
   ) throws -> AttentionGradients {
-    _ = try checkAttention(q, k, v, layout, attributes)
+    let valueWidth = try checkAttention(q, k, v, layout, attributes)
+    try require(cotangent, .f32, "attentionBackward", "the cotangent")
+    try require(result.output, .f32, "attentionBackward", "the output")
+    try require(result.logSumExp, .f32, "attentionBackward", "logSumExp")
+    try requireShape(result.output, [q.shape[0], attributes.heads * valueWidth], "attentionBackward")
+    try requireShape(result.logSumExp, [q.shape[0], attributes.heads], "attentionBackward")
     try requireSameShape(cotangent, result.output, "attentionBackward")
     var tableGradient: Tensor?
     if wantsTable, case .relative(let table, _, _) = attributes.bias { tableGradient = try allocate(table.shape, .f32) }
