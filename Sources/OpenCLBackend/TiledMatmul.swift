@@ -43,7 +43,8 @@ extension OpenCLBackend {
       if problem.sharedB { panelStrides.batch = 0 }
     }
     try run(
-      .tiledMatmul(rows: rows, vectors: vectors, paired: paired), "matmul_tiles", groups: [(problem.m + rows - 1) / rows, panels, problem.batch], local: [1, 1, 1],
+      .tiledMatmul(rows: rows, vectors: vectors, paired: paired), "matmul_tiles",
+      groups: [(problem.m + rows - 1) / rows, panels, problem.batch], local: [1, 1, 1],
       [
         .tensor(operands.a), b, .optional(operands.bias), .optional(operands.addend), .tensor(operands.output),
         .int(problem.m), .int(problem.n), .int(problem.k), .size(strides.aRow), .size(strides.aColumn),
@@ -80,7 +81,8 @@ extension OpenCLBackend {
     let strides = MatmulStrides(problem)
     let blockRows = 32  // PACKED_ROWS
     try run(
-      .pack(types, vectors: pack.vectors, paired: pack.paired), "pack_b", groups: [panels, (panelRows + blockRows - 1) / blockRows, pack.batch], local: [1, 1, 1],
+      .pack(types, vectors: pack.vectors, paired: pack.paired), "pack_b",
+      groups: [panels, (panelRows + blockRows - 1) / blockRows, pack.batch], local: [1, 1, 1],
       [
         .tensor(b), .storage(target), .int(pack.n), .int(pack.k), .size(strides.bRow), .size(strides.bColumn),
         .size(strides.bBatch),
