@@ -73,7 +73,8 @@ struct CaseRunner {
   /// - Throws: `Failure` if it is beyond its tolerance, or a result is missing or has another shape.
   private func judge(_ results: [String: HostTensor], _ prepared: PreparedCase) throws -> WorstError? {
     var worst: WorstError?
-    for (name, expectation) in prepared.expectations.sorted(by: { $0.key < $1.key }) {
+    let expectations = prepared.expectations(flushesDenormals: backend.device.flushesDenormals)
+    for (name, expectation) in expectations.sorted(by: { $0.key < $1.key }) {
       guard let result = results[name] else { throw Failure(reason: "\(name) was not computed") }
       guard result.shape == expectation.shape else {
         throw Failure(reason: "\(name) has shape \(result.shape), not \(expectation.shape)")

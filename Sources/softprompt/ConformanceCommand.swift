@@ -1,10 +1,7 @@
 import ArgumentParser
-import CPUBackend
-import Compute
 import Conformance
 import Foundation
 import LanguageModels
-import OpenCLBackend
 
 /// `softprompt conformance`.
 struct ConformanceCommand: ParsableCommand {
@@ -51,13 +48,12 @@ struct ConformanceCommand: ParsableCommand {
     if list { return try printList() }
     _ = try ConformanceSuite.select(filter: vectors == nil ? filter : nil, quick: quick)
     let page = try html.map { try AtomicFile(URL(fileURLWithPath: $0)) }
-    let subjects = try subjects()
+    let subjects = try ConformanceSubject.all(device: device, variant: variant)
     if !json, device == "all", !subjects.contains(where: { $0.id != "cpu" }) {
       print("no OpenCL device found: the CPU alone is checked\n")
     }
     var reports: [ConformanceReport] = []
     for subject in subjects { reports.append(try report(subject)) }
-    if device == "all" { reports += try unusable() }
     if let page {
       let program = "softprompt \(SoftPrompt.configuration.version)"
       try page.write(Data(HTMLReport(reports, program: program).page.utf8))
@@ -69,60 +65,14 @@ struct ConformanceCommand: ParsableCommand {
     guard reports.allSatisfy(\.passes) else { throw Exit.CheckFailed() }
   }
 
-  /// A device, and which of its kernels.
-  private struct Subject {
-    var id: String
-    var variant: String?
-    var open: () throws -> any ComputeBackend
-  }
-
-  private func subjects() throws -> [Subject] {
-    let devices = device == "all" ? try DeviceSelection.all() : [try DeviceSelection.description(device)]
-    return try devices.flatMap { description in
-      description.id == "cpu" ? try processor() : try openCL(try DeviceSelection.device(description.id))
+  private func report(_ subject: ConformanceSubject) throws -> ConformanceReport {
+    if let reason = subject.reasonToSkip {
+      if !json { print("\(subject.title)\n  not run: \(reason)\n") }
+      return ConformanceReport(
+        device: subject.id, deviceName: subject.name, variant: subject.variant, unusable: reason, cases: [])
     }
-  }
-
-  private func processor() throws -> [Subject] {
-    let names: [String?] = variant == "all" ? CPUBackend.instructionSets : [variant]
-    return names.map { name in
-      Subject(id: "cpu", variant: name) {
-        try name.map { try CPUBackend(instructionSet: $0) } ?? CPUBackend()
-      }
-    }
-  }
-
-  private func openCL(_ device: OpenCLDevice) throws -> [Subject] {
-    func subject(_ variant: KernelVariant?, large: Bool = false) -> Subject {
-      Subject(id: device.id, variant: variant.map { $0.rawValue + (large ? "-large" : "") }) {
-        try OpenCLBackend(device: device, options: OpenCLOptions(variant: variant, prefersLargeTiles: large))
-      }
-    }
-    switch variant {
-    case nil: return [subject(nil)]
-    case "all":
-      return KernelVariant.allCases.filter { $0.obstacle(on: device) == nil }.flatMap { variant in
-        [subject(variant)] + (variant == .gpu ? [subject(.gpu, large: true)] : [])
-      }
-    case "gpu-large": return [subject(.gpu, large: true)]
-    case .some(let name): return [subject(try KernelVariant(named: name))]
-    }
-  }
-
-  /// What is there but cannot be used, as reports without cases.
-  private func unusable() throws -> [ConformanceReport] {
-    try OpenCLDevices.unusable().map { device in
-      if !json { print("\(device.id): \(device.name)\n  not run: \(device.reason)\n") }
-      return ConformanceReport(device: device.id, deviceName: device.name, unusable: device.reason, cases: [])
-    }
-  }
-
-  private func report(_ subject: Subject) throws -> ConformanceReport {
     let backend = try subject.open()
-    let kernels = subject.variant ?? (backend as? OpenCLBackend)?.variant.rawValue
-    if !json {
-      print("\(backend.device.id): \(backend.device.name)\(kernels.map { ", \($0) kernels" } ?? "")")
-    }
+    if !json { print(subject.title) }
     let show: (CaseReport) -> Void = { report in
       guard !json, report.status == .failed else { return }
       print("  failed: \(report.name): \(report.reason)")
@@ -133,8 +83,9 @@ struct ConformanceCommand: ParsableCommand {
       report = try ConformanceSuite.run(backend, vectors: directory, filter: filter, progress: show)
     } else {
       report = try ConformanceSuite.run(backend, filter: filter, quick: quick, progress: show)
+      if filter == nil, !quick { report.cases += subject.builds(on: backend, progress: show) }
     }
-    report.variant = kernels
+    report.variant = subject.variant
     if !json { summarise(report) }
     return report
   }

@@ -70,6 +70,8 @@ struct PreparedCase: Sendable {
   let cotangent: HostTensor?
   let gradients: Set<Int>
   let expectations: [String: Expectation]
+  /// The same where denormal inputs count as 0; nil if there are none.
+  let flushedExpectations: [String: Expectation]?
   let allowsNaN: Bool
 
   init(_ description: ConformanceCase) throws {
@@ -81,14 +83,29 @@ struct PreparedCase: Sendable {
     }
     gradients = description.wantsGradients ? try operation.differentiableInputs(call) : []
     allowsNaN = description.allowsNaN
-    guard !gradients.isEmpty else {
+    if gradients.isEmpty {
       cotangent = nil
-      expectations = try operation.reference(call, cotangent: nil, gradients: [])
-      return
+    } else {
+      let shape = try operation.outputShape(call)
+      cotangent = HostTensor(shape, InputFill.normal().values(shape, &generator))
     }
-    let shape = try operation.outputShape(call)
-    let given = HostTensor(shape, InputFill.normal().values(shape, &generator))
-    cotangent = given
-    expectations = try operation.reference(call, cotangent: given.doubles, gradients: gradients)
+    expectations = try operation.reference(call, cotangent: cotangent?.doubles, gradients: gradients)
+    var flushed = call
+    flushed.inputs = call.inputs.mapValues(\.withoutDenormals)
+    flushedExpectations =
+      flushed.inputs == call.inputs
+      ? nil : try operation.reference(flushed, cotangent: cotangent?.doubles, gradients: gradients)
+  }
+
+  /// What a device must give.
+  ///
+  /// One that takes denormal inputs for 0 may be off by what that changes.
+  func expectations(flushesDenormals: Bool) -> [String: Expectation] {
+    guard flushesDenormals, let flushedExpectations else { return expectations }
+    return expectations.merging(flushedExpectations) { full, flushed in
+      Expectation(
+        full.shape,
+        zip(full.values, flushed.values).map { Tracked($0.value, error: $0.error + abs($0.value - $1.value)) })
+    }
   }
 }
