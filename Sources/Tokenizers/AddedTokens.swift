@@ -104,7 +104,9 @@ extension AddedTokens {
       var done = range.lowerBound
       var position = range.lowerBound
       while position < range.upperBound {
-        guard firstBytes.contains(bytes[position]), let (id, token) = match(bytes, at: position, until: range.upperBound) else {
+        guard firstBytes.contains(bytes[position]),
+          let (id, token) = match(bytes, at: position, until: range.upperBound)
+        else {
           position += 1
           continue
         }

@@ -25,7 +25,8 @@ enum SentencePieceFile {
       return try llama(model, url, settings, parts)
     case let family?:
       throw TokenizerError.unsupported(
-        file: url.path, place: "tokenizer", detail: "a SentencePiece model of the family \(family) without tokenizer.json")
+        file: url.path, place: "tokenizer",
+        detail: "a SentencePiece model of the family \(family) without tokenizer.json")
     case nil:
       throw TokenizerError.unsupported(
         file: url.path, place: "tokenizer", detail: "a SentencePiece model without tokenizer.json or a known family")
@@ -50,7 +51,8 @@ enum SentencePieceFile {
     let extra = (0..<100).reversed().map { Array("<extra_id_\($0)>".utf8) }
     return Shape(
       pieces: scored(model) + extra.map { ($0, 0) },
-      roles: [("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>")], opening: [], closing: ["eos_token"],
+      roles: [("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>")], opening: [],
+      closing: ["eos_token"],
       extra: extra)
   }
 
@@ -121,7 +123,8 @@ enum SentencePieceFile {
     ]
     let space: [UInt8] = [0x20]
     parts.decoder = .sequence(
-      [.replace(.literal(mark), with: space), .byteFallback, .fuse] + (addsSpace ? [.strip(0x20, start: 1, stop: 0)] : []))
+      [.replace(.literal(mark), with: space), .byteFallback, .fuse]
+        + (addsSpace ? [.strip(0x20, start: 1, stop: 0)] : []))
     var vocabulary = Vocabulary(capacity: model.pieces.count)
     for (index, piece) in model.pieces.enumerated() { vocabulary.insert(piece.text, id: Int32(index)) }
     let merges = merges(of: model.pieces.map(\.text), vocabulary)

@@ -32,7 +32,8 @@ public enum TokenizerFiles {
         return try SentencePieceFile.tokenizer(model, settings)
       }
       throw TokenizerError.missing(
-        directory: directory.path, detail: "no tokenizer here (tokenizer.json, vocab.json with merges.txt, vocab.txt, or spiece.model)")
+        directory: directory.path,
+        detail: "no tokenizer here (tokenizer.json, vocab.json with merges.txt, vocab.txt, or spiece.model)")
     }
   }
 
