@@ -26,7 +26,9 @@ struct AddedTokens: Sendable {
     case text(Range<Int>)
   }
 
-  /// Tokens that are not to be normalised are found first, in the text as it is given; the others in what lies between
+  /// When tokens are looked for.
+  ///
+  /// Those that are not to be normalised are found first, in the text as it is given; the others in what lies between
   /// them, when it is normalised. The ends of such a stretch count as ends of the text.
   enum Pass {
     case beforeNormalizing

@@ -81,6 +81,9 @@ enum SentencePieceFile {
     parts.decoder = .metaspace(replacement: 0x2581, dropsFirst: true)
     var vocabulary = Vocabulary(capacity: shape.pieces.count)
     for (index, piece) in shape.pieces.enumerated() { vocabulary.insert(piece.text, id: Int32(index)) }
+    if !vocabulary.fitsTrie {
+      throw TokenizerError.unsupported(file: url.path, place: "tokens", detail: "a vocabulary of 16 MiB of tokens")
+    }
     let model = UnigramModel(
       vocabulary: vocabulary, scores: shape.pieces.map(\.score), unknownID: Int32(unknownID), byteFallback: false)
     return try finish(.unigram(model), shape, url, settings, parts)

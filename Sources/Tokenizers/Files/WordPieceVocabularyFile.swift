@@ -16,6 +16,9 @@ enum WordPieceVocabularyFile {
     for (index, line) in lines.enumerated() {
       vocabulary.insert(Array(line.last == UInt8(ascii: "\r") ? line.dropLast() : line), id: Int32(index))
     }
+    if !vocabulary.fitsTrie {
+      throw TokenizerError.unsupported(file: url.path, place: "tokens", detail: "a vocabulary of 16 MiB of tokens")
+    }
     func id(_ role: String, _ fallback: String) throws -> Int32 {
       let content = settings.content(of: role) ?? Array(fallback.utf8)
       guard let id = vocabulary[content] else {

@@ -4,7 +4,7 @@ struct RegexMatcher {
   private struct Fallback {
     var code: Int32
     var position: Int
-    /// For what a greedy loop gives back: the least place. -1 for a plain alternative.
+    /// For what a greedy loop gives back, the least place; -1 for a plain alternative.
     var least: Int
   }
 

@@ -168,7 +168,9 @@ struct RegexParser {
 
   // MARK: - Atoms
 
-  /// `(?i)`: options for the rest of the group. Nil, with nothing read, for anything else.
+  /// Options for the rest of the group, such as `(?i)`.
+  ///
+  /// Nil, with nothing read, for anything else.
   private mutating func readIsolatedOptions(_ options: Options) throws -> Options? {
     guard peek() == "(", peek(1) == "?", let next = peek(2), "im-".contains(next) else { return nil }
     let start = position
