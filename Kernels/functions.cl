@@ -8,6 +8,7 @@
 #define SILU 2
 #define GELU 3
 #define GELU_TANH 4
+#define TANH 5
 
 #if WIDTH == 16
 // exp(x) = 2^k exp(r) with |r| <= ln(2)/2. Adding 1.5 * 2^23 rounds x/ln(2) to an integer that then stands in the low
@@ -42,6 +43,7 @@ inline vec activate(vec x, int kind) {
     case SILU: return x / ((vec)1.0f + exponential(-x));
     case GELU: return (vec)0.5f * x * erfc(x * (vec)-0.70710678118654752f);
     case GELU_TANH: return x / ((vec)1.0f + exponential(-gelu_argument(x)));
+    case TANH: return tanh(x);
     default: return x;
   }
 }
@@ -63,6 +65,11 @@ inline vec slope(vec x, int kind) {
       const vec square = fmin(x * x, (vec)400.0f);
       const vec inner = (vec)1.5957691216057308f * ((vec)1.0f + (vec)0.134145f * square);
       return s + x * s * ((vec)1.0f - s) * inner;
+    }
+    case TANH: {
+      // 1 - tanh^2 would cancel where the slope is small.
+      const vec e = exponential((vec)-2.0f * fabs(x));
+      return (vec)4.0f * e / (((vec)1.0f + e) * ((vec)1.0f + e));
     }
     default: return (vec)1.0f;
   }
