@@ -143,12 +143,11 @@ public struct TextDecoder {
   /// A cache for as many inputs as run at a time, within the bytes allowed, and for one in any case.
   private func makeCache(front: Int, needs: [Int]) throws -> KeyValueCache {
     let facts = promptedModel.model.facts
-    let rowBytes = facts.layers * 2 * facts.hiddenWidth * DType.f32.byteCount
+    let rowBytes = facts.layers * (facts.keyWidth + facts.valueWidth) * DType.f32.byteCount
     let wanted = needs.sorted(by: >).prefix(options.batchSize).reduce(0, +)
     let allowed = options.cacheBytes / max(1, rowBytes) - front
     return try KeyValueCache(
-      capacity: front + max(needs.max() ?? 0, min(wanted, allowed)), layers: facts.layers, keyWidth: facts.hiddenWidth,
-      valueWidth: facts.hiddenWidth, on: promptedModel.backend)
+      capacity: front + max(needs.max() ?? 0, min(wanted, allowed)), for: promptedModel.model)
   }
 
   /// What all of several contexts start with; each keeps at least one token of its own.

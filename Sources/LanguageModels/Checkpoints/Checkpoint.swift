@@ -79,6 +79,33 @@ public struct Checkpoint {
 
   public func contains(_ name: String) -> Bool { places[name] != nil }
 
+  /// The shape of a tensor, if there is one of that name.
+  public func shape(_ name: String) -> Shape? {
+    places[name].flatMap { files[$0].entries[name]?.shape }
+  }
+
+  /// Whether two stored tensors are equal in type, shape and every byte.
+  ///
+  /// - Throws: `CheckpointError.missingTensor`.
+  func holdSameBytes(_ first: String, _ second: String) throws -> Bool {
+    let (firstFile, firstEntry) = try place(first)
+    let (secondFile, secondEntry) = try place(second)
+    guard firstEntry.type == secondEntry.type, firstEntry.shape == secondEntry.shape else { return false }
+    return firstFile.withBytes(of: firstEntry) { bytes in
+      secondFile.withBytes(of: secondEntry) { other in
+        guard let left = bytes.baseAddress, let right = other.baseAddress else { return true }
+        return memcmp(left, right, bytes.count) == 0
+      }
+    }
+  }
+
+  private func place(_ name: String) throws -> (SafetensorsFile, SafetensorsFile.Entry) {
+    guard let place = places[name], let entry = files[place].entries[name] else {
+      throw CheckpointError.missingTensor(path: url.path, name: name)
+    }
+    return (files[place], entry)
+  }
+
   /// The bytes of all tensors.
   public var byteCount: Int { files.reduce(0) { $0 + $1.entries.values.reduce(0) { $0 + $1.bytes.count } } }
 
@@ -91,10 +118,7 @@ public struct Checkpoint {
   public func load(
     _ name: String, shape: Shape, precision: WeightPrecision, on backend: any ComputeBackend
   ) throws -> Tensor {
-    guard let place = places[name], let entry = files[place].entries[name] else {
-      throw CheckpointError.missingTensor(path: url.path, name: name)
-    }
-    let file = files[place]
+    let (file, entry) = try place(name)
     guard entry.shape == shape else {
       throw CheckpointError.wrongShape(path: file.url.path, name: name, found: entry.shape, expected: shape)
     }
