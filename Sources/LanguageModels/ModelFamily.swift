@@ -38,7 +38,9 @@ extension ModelFamily {
 enum ModelFamilies {
   static var all: [any ModelFamily.Type] {
     [
-      GPT2.self
+      GPT2.self,
+      BERT.self, DistilBERT.self, RoBERTa.self, XLMRoBERTa.self,
+      T5.self, MT5.self,
     ]
   }
 

@@ -29,10 +29,12 @@ public struct PackedBatch {
   public let prefixLength: Int
   /// Where in a cache the keys and values of each row go; nil without a cache.
   public let cacheRows: Indices?
+  /// The token type of each row, for families that have types; nil where all are 0.
+  public let tokenTypes: Indices?
 
   public init(
     positions: Indices, layout: AttentionLayout, outputRows: Indices? = nil, outputLayout: AttentionLayout? = nil,
-    prefixLength: Int = 0, cacheRows: Indices? = nil
+    prefixLength: Int = 0, cacheRows: Indices? = nil, tokenTypes: Indices? = nil
   ) {
     rowCount = positions.count
     self.positions = positions
@@ -41,6 +43,7 @@ public struct PackedBatch {
     self.outputLayout = outputLayout
     self.prefixLength = prefixLength
     self.cacheRows = cacheRows
+    self.tokenTypes = tokenTypes
   }
 
   /// A causal batch with one shared prompt in front.

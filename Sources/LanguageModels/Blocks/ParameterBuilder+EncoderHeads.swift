@@ -63,7 +63,7 @@ extension ParameterBuilder {
     let hasOwnBias = storedShape(ownBias, isPrefixed: false) != nil
     let weight: Parameter
     if isTied {
-      try skipTied("\(output).weight", to: embedding)
+      try skipCopy("\(output).weight", of: embedding)
       weight = embedding
     } else {
       weight = try parameter("\(output).weight", embedding.shape, initial: .normal(scale: 1), isPrefixed: false)
@@ -71,6 +71,6 @@ extension ParameterBuilder {
     let biasName = hasOwnBias ? ownBias : bias ?? ownBias
     if hasOwnBias, let bias { skip(bias) }
     let shift = try parameter(biasName, [embedding.shape[0]], initial: .constant(0), isPrefixed: false)
-    return Linear(weight: weight, bias: shift, roundsOperands: roundsOperands)
+    return Linear(weight: weight, bias: shift, roundsOperands: options.roundsOperands)
   }
 }

@@ -12,7 +12,7 @@ final class ParameterBuilder {
 
   let configuration: ConfigurationFile
   let backend: any ComputeBackend
-  private let options: ModelOptions
+  let options: ModelOptions
   private let source: TensorSource
   private let prefix: String
   private let storedPrefix: String
@@ -49,9 +49,11 @@ final class ParameterBuilder {
   /// - Parameters:
   ///   - isPrefixed: the name follows the family's prefix.
   ///   - olderName: another name that it may have in a checkpoint.
+  ///   - keepsF32: not to be rounded, as what attention adds to its scores.
   /// - Throws: `CheckpointError` if the checkpoint lacks it or has it in another shape.
   func parameter(
-    _ name: String, _ shape: Shape, initial: Initial, isPrefixed: Bool = true, olderName: String? = nil
+    _ name: String, _ shape: Shape, initial: Initial, isPrefixed: Bool = true, olderName: String? = nil,
+    keepsF32: Bool = false
   ) throws -> Parameter {
     let fullName = isPrefixed ? prefix + name : name
     let value: Tensor
@@ -63,7 +65,7 @@ final class ParameterBuilder {
         if checkpoint.contains(older) { stored = older }
       }
       value = try checkpoint.load(
-        stored, shape: shape, precision: options.isTrainable ? .f32 : options.precision, on: backend)
+        stored, shape: shape, precision: options.isTrainable || keepsF32 ? .f32 : options.precision, on: backend)
       used.insert(stored)
     case .random(let seed):
       value = try backend.tensor(initialValues(shape.count, initial, seed: seed), shape)
@@ -71,6 +73,31 @@ final class ParameterBuilder {
     let parameter = Parameter(name: fullName, value: value, isTrainable: options.isTrainable)
     parameters.append(parameter)
     return parameter
+  }
+
+  /// Whether tensors come from a checkpoint, which may lack some of them.
+  var isCheckpoint: Bool {
+    if case .checkpoint = source { return true }
+    return false
+  }
+
+  /// Counts a stored tensor as known that the model does not need.
+  func skip(_ name: String) { used.insert(name) }
+
+  /// Counts a stored tensor as known that is another one over again.
+  ///
+  /// - Throws: `CheckpointError.unsupported` if it is not.
+  func skipCopy(_ name: String, of original: Parameter) throws {
+    guard case .checkpoint(let checkpoint) = source, checkpoint.contains(name) else { return }
+    let originalName = storedPrefix + original.name.dropFirst(prefix.count)
+    guard try checkpoint.holdSameBytes(name, originalName) else {
+      throw CheckpointError.unsupported(
+        path: checkpoint.url.path,
+        reason:
+          "tensor '\(name)' differs from '\(originalName)' although the configuration ties them ('tie_word_embeddings')"
+      )
+    }
+    used.insert(name)
   }
 
   /// The shape of a tensor that a checkpoint may hold or not; nil without one.
@@ -97,11 +124,19 @@ final class ParameterBuilder {
   }
 
   /// A layer norm: `name.weight` and `name.bias`.
-  func layerNorm(_ name: String, _ width: Int, epsilon: Double) throws -> Norm {
-    let weight = try parameter("\(name).weight", [width], initial: .constant(1))
-    return Norm(
-      kind: .layer(bias: try parameter("\(name).bias", [width], initial: .constant(0))), weight: weight,
-      epsilon: Float(epsilon))
+  ///
+  /// - Parameter olderNames: what weight and bias may be called instead.
+  func layerNorm(
+    _ name: String, _ width: Int, epsilon: Double, isPrefixed: Bool = true,
+    olderNames: (weight: String, bias: String)? = nil
+  ) throws -> Norm {
+    let weight = try parameter(
+      "\(name).weight", [width], initial: .constant(1), isPrefixed: isPrefixed,
+      olderName: olderNames.map { "\(name).\($0.weight)" })
+    let bias = try parameter(
+      "\(name).bias", [width], initial: .constant(0), isPrefixed: isPrefixed,
+      olderName: olderNames.map { "\(name).\($0.bias)" })
+    return Norm(kind: .layer(bias: bias), weight: weight, epsilon: Float(epsilon))
   }
 
   /// A root-mean-square norm: `name.weight`.
@@ -125,17 +160,7 @@ final class ParameterBuilder {
     let weightName = "\(name).weight"
     let stored = storedShape(weightName, isPrefixed: false)
     if try configuration.boolean("tie_word_embeddings", default: isTied) {
-      if case .checkpoint(let checkpoint) = source, stored != nil {
-        let embeddingName = storedPrefix + embedding.name.dropFirst(prefix.count)
-        guard try checkpoint.holdSameBytes(weightName, embeddingName) else {
-          throw CheckpointError.unsupported(
-            path: checkpoint.url.path,
-            reason:
-              "tensor '\(weightName)' differs from '\(embeddingName)' although the configuration ties them ('tie_word_embeddings')"
-          )
-        }
-        used.insert(weightName)
-      }
+      try skipCopy(weightName, of: embedding)
       return Linear(weight: embedding, roundsOperands: options.roundsOperands)
     }
     if case .checkpoint = source, stored == nil, storedPrefix.isEmpty || classifierShape != nil { return nil }

@@ -23,10 +23,12 @@ struct SelfAttention {
   let rotary: RotaryEmbedding?
   /// Normalise each head's query and key before they are rotated.
   let headNorms: (query: Norm, key: Norm)?
+  /// The table of relative positions that `attributes` has, so that it can be trained.
+  let relativeTable: Parameter?
 
   init(
     _ projections: Projections, output: Linear, attributes: AttentionAttributes, headWidth: Int,
-    rotary: RotaryEmbedding? = nil, headNorms: (query: Norm, key: Norm)? = nil
+    rotary: RotaryEmbedding? = nil, headNorms: (query: Norm, key: Norm)? = nil, relativeTable: Parameter? = nil
   ) {
     self.projections = projections
     self.output = output
@@ -34,6 +36,7 @@ struct SelfAttention {
     self.headWidth = headWidth
     self.rotary = rotary
     self.headNorms = headNorms
+    self.relativeTable = relativeTable
   }
 
   /// `[rows, width]` to `[rows that the layer has to answer for, width]`.
@@ -51,7 +54,8 @@ struct SelfAttention {
     }
     let context = try pass.context(keys: keys, values: values, layer: layer)
     let attended = try tape.attention(
-      q: queries, k: context.keys, v: context.values, pass.layout(layer: layer), attributes)
+      q: queries, k: context.keys, v: context.values, pass.layout(layer: layer), attributes,
+      table: relativeTable.map { tape.variable($0) })
     return try output(attended, on: tape)
   }
 

@@ -17,11 +17,12 @@ final class BidirectionalEncoder: EncoderModel {
   /// What a family is made of, in the order of the computation.
   struct Parts {
     var tokenEmbedding: Parameter
-    var positions: LearnedPositions
+    var positions: LearnedPositions?
     /// `[types, width]`; nil where the family has none.
     var tokenTypes: Parameter?
-    var embeddingNorm: Norm
+    var embeddingNorm: Norm?
     var blocks: [TransformerBlock]
+    var finalNorm: Norm?
     var pooler: Linear?
     var tokenHead: TokenHead?
     var classifier: StoredClassifier?
@@ -36,9 +37,7 @@ final class BidirectionalEncoder: EncoderModel {
   private let parts: Parts
   private let path: String
 
-  /// - Throws: `CheckpointError.unsupported` for stored tensors that the parts left over.
-  init(_ facts: ModelFacts, _ parts: Parts, _ weights: ParameterBuilder, ignoring endings: [String] = []) throws {
-    try weights.finish(ignoring: endings)
+  init(_ facts: ModelFacts, _ parts: Parts, _ weights: ParameterBuilder) {
     backend = weights.backend
     parameters = weights.parameters
     path = weights.configuration.url.deletingLastPathComponent().path
@@ -62,14 +61,15 @@ final class BidirectionalEncoder: EncoderModel {
     }
     let pass = try ForwardPass(batch, layers: facts.layers, prefixes: prefixes, cache: nil, on: tape)
     var hidden = try tape.scope("embeddings") {
-      var hidden = try tape.add(embeddings, try parts.positions(batch.positions, on: tape))
+      var hidden = embeddings
+      if let positions = parts.positions { hidden = try tape.add(hidden, try positions(batch.positions, on: tape)) }
       if let types = try tokenTypes(batch, on: tape) { hidden = try tape.add(hidden, types) }
-      return try parts.embeddingNorm(hidden, on: tape)
+      return try parts.embeddingNorm?(hidden, on: tape) ?? hidden
     }
     for (layer, block) in parts.blocks.enumerated() {
       hidden = try tape.scope("layer.\(layer)") { try block(hidden, layer: layer, pass) }
     }
-    return hidden
+    return try tape.scope("final") { try parts.finalNorm?(hidden, on: tape) ?? hidden }
   }
 
   func pooled(_ hidden: Variable, on tape: Tape) throws -> Variable {

@@ -51,13 +51,14 @@ enum DistilBERT: ModelFamily {
       guard let dense else { return hidden }
       return try tape.activation(.relu, try dense(hidden, on: tape))
     }
-    return try BidirectionalEncoder(
+    try weights.finish(ignoring: ["embeddings.position_ids"])
+    return BidirectionalEncoder(
       ModelFacts(
         modelType: modelType, kind: .encoder, embeddingWidth: width, hiddenWidth: width, layers: layers, heads: heads,
         vocabularySize: vocabulary, maximumPositions: positions, endTokens: try file.identifiers("eos_token_id")),
       BidirectionalEncoder.Parts(
         tokenEmbedding: tokens, positions: LearnedPositions(table: positionTable), embeddingNorm: embeddingNorm,
         blocks: blocks, tokenHead: tokenHead, classifier: classifier),
-      weights, ignoring: ["embeddings.position_ids"])
+      weights)
   }
 }

@@ -30,9 +30,9 @@ enum RoBERTa: ModelFamily {
       guard let dense else { return hidden }
       return try tape.activation(.tanh, try dense(hidden, on: tape))
     }
-    return try BidirectionalEncoder(
-      try sizes.facts(type, maximumPositions: sizes.positions - offset), parts, weights,
-      ignoring: ["embeddings.position_ids"])
+    try weights.finish(ignoring: ["embeddings.position_ids"])
+    return BidirectionalEncoder(
+      try sizes.facts(type, maximumPositions: sizes.positions - offset), parts, weights)
   }
 }
 
