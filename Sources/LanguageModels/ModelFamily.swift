@@ -38,7 +38,8 @@ extension ModelFamily {
 enum ModelFamilies {
   static var all: [any ModelFamily.Type] {
     [
-      GPT2.self,
+      GPT2.self, GPTNeo.self, GPTNeoX.self, OPT.self, BLOOM.self,
+      Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
       BERT.self, DistilBERT.self, RoBERTa.self, XLMRoBERTa.self,
       T5.self, MT5.self,
     ]
