@@ -85,8 +85,10 @@ import Testing
     try #require(trained.status == 0, "\(trained.errors)")
     func loss(_ more: [String]) throws -> Double {
       let result = try CommandRunner.run(
-        ["evaluate", "--device", "cpu", "--model", Self.t5, "--data", Self.data, "--metrics", "loss,bleu",
-          "--max-new-tokens", "8", "--json"] + more)
+        [
+          "evaluate", "--device", "cpu", "--model", Self.t5, "--data", Self.data, "--metrics", "loss,bleu",
+          "--max-new-tokens", "8", "--json",
+        ] + more)
       try #require(result.status == 0, "\(result.errors)")
       let object = try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
       return try #require((object["metrics"] as? [String: Any])?["loss"] as? Double)

@@ -10,7 +10,9 @@ import Tokenizers
 
 /// Texts to vectors, against hidden states of one text at a time.
 @Suite struct TextEmbedderTests {
-  private static let texts = ["one", "", "a longer text, with more tokens", "two", "three\n", String(repeating: "x", count: 40)]
+  private static let texts = [
+    "one", "", "a longer text, with more tokens", "two", "three\n", String(repeating: "x", count: 40),
+  ]
 
   private static func model(_ configuration: String, on backend: any ComputeBackend) throws -> any LanguageModel {
     let folder = try TemporaryFolder()
@@ -110,9 +112,8 @@ import Tokenizers
       let rows = try Self.states(model, ids)
       let pooled = rows[0].map(Double.init) + Self.mean(rows)
       let dense = (0..<5).map { output in
-        tanh(Double(folder.bias[output]) + pooled.indices.reduce(0.0) {
-          $0 + Double(folder.weight[output * 24 + $1]) * pooled[$1]
-        })
+        let product = pooled.indices.reduce(0.0) { $0 + Double(folder.weight[output * 24 + $1]) * pooled[$1] }
+        return tanh(Double(folder.bias[output]) + product)
       }
       expectClose(embedding.vectors[0], Self.unit(dense), within: 2e-5)
     }
