@@ -87,7 +87,8 @@ let package = Package(
     .testTarget(
       name: "LanguageModelsTests", dependencies: ["LanguageModels", "Tokenizers", "TestSupport"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "PromptTuningTests", dependencies: ["PromptTuning", "TestSupport"]),
+    .testTarget(
+      name: "PromptTuningTests", dependencies: ["PromptTuning", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(

@@ -11,6 +11,15 @@ extension Tape {
     }
   }
 
+  /// The same elements under another shape.
+  public func reshape(_ x: Variable, _ shape: Shape) throws -> Variable {
+    let original = x.shape
+    if shape == original { return x }
+    return try record("reshape", try x.value.reshaped(shape), inputs: [x]) { cotangent, _ in
+      [try cotangent.reshaped(original)]
+    }
+  }
+
   /// Matrices on top of one another.
   public func concatRows(_ parts: [Variable]) throws -> Variable {
     if parts.count == 1 { return parts[0] }

@@ -96,6 +96,7 @@ extension Activation {
     case .silu: CPU_SILU
     case .gelu: CPU_GELU
     case .geluTanh: CPU_GELU_TANH
+    case .tanh: CPU_TANH
     }
   }
 }

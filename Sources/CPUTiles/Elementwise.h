@@ -36,6 +36,7 @@ static void activation(CPUActivation kind, const float *x, float *output, int64_
     case CPU_SILU: activation_of(CPU_SILU, x, output, n); break;
     case CPU_GELU: activation_of(CPU_GELU, x, output, n); break;
     case CPU_GELU_TANH: activation_of(CPU_GELU_TANH, x, output, n); break;
+    case CPU_TANH: activation_of(CPU_TANH, x, output, n); break;
   }
 }
 
@@ -59,6 +60,7 @@ static void activation_backward(
     case CPU_SILU: activation_backward_of(CPU_SILU, cotangent, x, output, n); break;
     case CPU_GELU: activation_backward_of(CPU_GELU, cotangent, x, output, n); break;
     case CPU_GELU_TANH: activation_backward_of(CPU_GELU_TANH, cotangent, x, output, n); break;
+    case CPU_TANH: activation_backward_of(CPU_TANH, cotangent, x, output, n); break;
   }
 }
 
@@ -73,6 +75,7 @@ static void gated(CPUActivation kind, const float *gate, const float *up, float 
     case CPU_SILU: gated_of(CPU_SILU, gate, up, output, n); break;
     case CPU_GELU: gated_of(CPU_GELU, gate, up, output, n); break;
     case CPU_GELU_TANH: gated_of(CPU_GELU_TANH, gate, up, output, n); break;
+    case CPU_TANH: gated_of(CPU_TANH, gate, up, output, n); break;
   }
 }
 
@@ -94,6 +97,7 @@ static void gated_backward(
     case CPU_SILU: gated_backward_of(CPU_SILU, cotangent, gate, up, gateGradient, upGradient, n); break;
     case CPU_GELU: gated_backward_of(CPU_GELU, cotangent, gate, up, gateGradient, upGradient, n); break;
     case CPU_GELU_TANH: gated_backward_of(CPU_GELU_TANH, cotangent, gate, up, gateGradient, upGradient, n); break;
+    case CPU_TANH: gated_backward_of(CPU_TANH, cotangent, gate, up, gateGradient, upGradient, n); break;
   }
 }
 

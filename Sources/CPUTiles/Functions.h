@@ -51,6 +51,15 @@ INLINE vf gelu_tanh_argument(vf x) {
   return x * (splat(1.5957691216057308f) + (x * x) * splat(0.07135481282956122f));
 }
 
+/// tanh x. Near 0 the fifth convergent of Lambert's continued fraction, x / (1 + x^2 / (3 + x^2 / (5 + ...))) (relative
+/// error below 1e-9 up to 0.6), because 1 - 2 / (1 + e^2x) cancels there.
+INLINE vf hyperbolic_tangent(vf x) {
+  vf s = x * x;
+  vf near = x * (splat(945) + s * (splat(105) + s)) / (splat(945) + s * (splat(420) + s * splat(15)));
+  vf far = 1 - 2 / (1 + exponential(x + x));
+  return choose(magnitude(x) < splat(0.6f), near, far);
+}
+
 INLINE vf activate(int kind, vf x) {
   switch (kind) {
     case CPU_RELU: return choose(x <= 0, splat(0), x);
@@ -59,6 +68,7 @@ INLINE vf activate(int kind, vf x) {
       vf density;
       return x * normal_distribution(x, &density);
     }
+    case CPU_TANH: return hyperbolic_tangent(x);
     default: return x * logistic(gelu_tanh_argument(x));
   }
 }
@@ -80,6 +90,11 @@ INLINE vf activation_slope(int kind, vf x) {
       vf density;
       vf distribution = normal_distribution(x, &density);
       return distribution + x * density;
+    }
+    case CPU_TANH: {
+      // 1 - tanh^2 would cancel where the slope is small.
+      vf e = exponential(magnitude(x) * splat(-2));
+      return 4 * e / ((1 + e) * (1 + e));
     }
     default: {
       vf slope = splat(1.5957691216057308f) + (x * x) * splat(3 * 0.07135481282956122f);

@@ -1,40 +1,7 @@
 import Autodiff
 import Compute
-import Foundation
 
-/// The sizes of a model that its users need.
-public struct ModelFacts: Sendable, Hashable, Codable {
-  /// `model_type` of `config.json`.
-  public var modelType: String
-  /// Width of the token embeddings, and so of a soft prompt.
-  public var embeddingWidth: Int
-  /// Width of the hidden states.
-  public var hiddenWidth: Int
-  public var layers: Int
-  public var heads: Int
-  /// Rows of the token embedding and of the output projection.
-  public var vocabularySize: Int
-  /// How many positions there are; nil where there is no limit.
-  public var maximumPositions: Int?
-  /// The end tokens of `config.json`.
-  public var endTokens: [Int32]
-
-  public init(
-    modelType: String, embeddingWidth: Int, hiddenWidth: Int, layers: Int, heads: Int, vocabularySize: Int,
-    maximumPositions: Int?, endTokens: [Int32]
-  ) {
-    self.modelType = modelType
-    self.embeddingWidth = embeddingWidth
-    self.hiddenWidth = hiddenWidth
-    self.layers = layers
-    self.heads = heads
-    self.vocabularySize = vocabularySize
-    self.maximumPositions = maximumPositions
-    self.endTokens = endTokens
-  }
-}
-
-/// A transformer that turns token embeddings into hidden states and those into scores of the next token.
+/// A transformer that turns token embeddings into hidden states and those into scores of tokens.
 ///
 /// Written once over `ComputeBackend` by way of the tape: the same code trains, evaluates and decodes.
 public protocol LanguageModel: AnyObject {
@@ -44,6 +11,8 @@ public protocol LanguageModel: AnyObject {
   var parameters: [Parameter] { get }
   /// The token embeddings `[V, embeddingWidth]`, one of `parameters`.
   var tokenEmbedding: Parameter { get }
+  /// The classification head of the checkpoint, where there is one.
+  var storedClassifier: StoredClassifier? { get }
 
   /// Token embeddings, before anything that depends on positions: `[tokens, embeddingWidth]`.
   ///
@@ -54,55 +23,38 @@ public protocol LanguageModel: AnyObject {
   ///
   /// - Parameters:
   ///   - embeddings: `[rows, embeddingWidth]`, in the order of the batch.
+  ///   - prefixes: keys and values in front of those of the text; the batch is laid out for their length. With a cache
+  ///     they are stored there once instead (`KeyValueCache.store`).
   ///   - cache: keys and values of earlier tokens; receives those of this batch.
-  func encode(_ embeddings: Variable, _ batch: PackedBatch, cache: KeyValueCache?, on tape: Tape) throws -> Variable
+  /// - Throws: `ComputeError.indexOutOfRange` for a position that the model does not have.
+  func encode(
+    _ embeddings: Variable, _ batch: PackedBatch, prefixes: LayerPrefixes?, cache: KeyValueCache?, on tape: Tape
+  ) throws -> Variable
 
   /// Scores of every token of the vocabulary: `[rows, V]`.
+  ///
+  /// - Throws: `CheckpointError.missingTensor` if the checkpoint has no output projection.
   func logits(_ hidden: Variable, on tape: Tape) throws -> Variable
 
   /// The negative log-likelihood of a label after each row, `[rows]`.
+  ///
+  /// - Throws: as `logits`.
   func losses(_ hidden: Variable, _ labels: Indices, on tape: Tape) throws -> Variable
 }
 
 extension LanguageModel {
+  public var storedClassifier: StoredClassifier? { nil }
+
+  /// As `encode` with prefixes, without any.
+  public func encode(_ embeddings: Variable, _ batch: PackedBatch, cache: KeyValueCache?, on tape: Tape) throws
+    -> Variable
+  {
+    try encode(embeddings, batch, prefixes: nil, cache: cache, on: tape)
+  }
+
   /// How many numbers the model holds.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
 
   /// Bytes of the weights as they are kept.
   public var weightBytes: Int { parameters.reduce(0) { $0 + $1.value.byteCount } }
-}
-
-/// What a family needs to be opened, initialised and saved.
-protocol ModelFamily: LanguageModel {
-  /// `model_type` of `config.json`.
-  static var modelType: String { get }
-
-  /// Builds the model; `source` hands out each tensor by name and shape.
-  init(
-    _ configuration: ConfigurationFile, on backend: any ComputeBackend, _ options: ModelOptions, _ source: TensorSource)
-    throws
-}
-
-/// How a model is loaded.
-public struct ModelOptions: Sendable {
-  /// How frozen matrices are kept.
-  public var precision: WeightPrecision
-  /// Every parameter is trained: kept in f32 and given gradients.
-  public var isTrainable: Bool
-  /// Operands of matrix products are rounded to bf16.
-  public var roundsOperands: Bool
-
-  public init(precision: WeightPrecision = .checkpoint, isTrainable: Bool = false, roundsOperands: Bool = false) {
-    self.precision = precision
-    self.isTrainable = isTrainable
-    self.roundsOperands = roundsOperands
-  }
-}
-
-/// Where the tensors of a new model come from.
-enum TensorSource {
-  /// From a checkpoint's files.
-  case checkpoint(Checkpoint)
-  /// Drawn at random with a seed.
-  case random(seed: UInt64)
 }

@@ -6,12 +6,13 @@ import Foundation
 /// tokenizer's files.
 public struct ModelDirectory {
   /// The families that can be opened, by `model_type`.
-  public static let supportedTypes = ["gpt2"]
+  public static var supportedTypes: [String] { ModelFamilies.all.map { $0.modelType } }
 
   /// Files that belong to the tokenizer or to generation and are carried along when a model is saved.
   static let companions = [
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
-    "added_tokens.json", "generation_config.json",
+    "added_tokens.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+    "generation_config.json",
   ]
 
   public let url: URL
@@ -25,18 +26,24 @@ public struct ModelDirectory {
     }
     self.url = url
     configuration = try ConfigurationFile(url: url.appendingPathComponent("config.json"))
-    _ = try Self.family(configuration)
+    _ = try ModelFamilies.family(configuration)
   }
 
   /// Opens the model.
   ///
-  /// - Throws: `CheckpointError` for an unknown family, a missing or misshapen tensor, a broken file; `ComputeError` if
-  ///   the device lacks memory.
+  /// Tensor by tensor: beside what the device keeps, the host holds no more than a part of one.
+  ///
+  /// - Throws: `CheckpointError` for an unknown family, a missing or misshapen tensor, a broken file, weights beyond the
+  ///   device's memory; `ComputeError` if the device has less left.
   public func load(on backend: any ComputeBackend, _ options: ModelOptions = ModelOptions()) throws
     -> any LanguageModel
   {
-    let source = TensorSource.checkpoint(try Checkpoint(directory: url))
-    return try Self.family(configuration).init(configuration, on: backend, options, source)
+    let family = try ModelFamilies.family(configuration)
+    let checkpoint = try Checkpoint(directory: url)
+    try MemoryRequirement.check(
+      checkpoint.keptBytes(options.isTrainable ? .f32 : options.precision), path: checkpoint.url.path,
+      on: backend.device)
+    return try family.make(configuration, on: backend, options, .checkpoint(checkpoint))
   }
 
   /// A model with random weights for a configuration.
@@ -44,7 +51,7 @@ public struct ModelDirectory {
     _ configuration: ConfigurationFile, seed: UInt64, on backend: any ComputeBackend,
     _ options: ModelOptions = ModelOptions(isTrainable: true)
   ) throws -> any LanguageModel {
-    try family(configuration).init(configuration, on: backend, options, .random(seed: seed))
+    try ModelFamilies.family(configuration).make(configuration, on: backend, options, .random(seed: seed))
   }
 
   /// The end tokens of `generation_config.json`, if there is one.
@@ -74,17 +81,5 @@ public struct ModelDirectory {
     if configuration.keys.contains("torch_dtype") { replaced["torch_dtype"] = dtype }
     try AtomicFile.write(
       try configuration.json(replacing: replaced), to: directory.appendingPathComponent("config.json"))
-  }
-
-  private static func family(_ configuration: ConfigurationFile) throws -> any ModelFamily.Type {
-    let families: [any ModelFamily.Type] = [GPT2.self]
-    guard let type = try configuration.optionalString("model_type") else {
-      throw configuration.error("model_type", "is missing; supported are: \(supportedTypes.joined(separator: ", "))")
-    }
-    guard let family = families.first(where: { $0.modelType == type }) else {
-      throw configuration.error(
-        "model_type", "is '\(type)'; supported are: \(supportedTypes.joined(separator: ", "))")
-    }
-    return family
   }
 }

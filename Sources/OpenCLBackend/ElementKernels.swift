@@ -120,6 +120,7 @@ extension Activation {
     case .silu: 2
     case .gelu: 3
     case .geluTanh: 4
+    case .tanh: 5
     }
   }
 }

@@ -10,6 +10,10 @@ public struct TextCodec: Sendable {
   public let stopTokens: Set<Int32>
   /// What the tokenizer puts in front of a text (a beginning-of-sequence token), if anything.
   public let opening: [Int32]
+  /// What ends the input of an encoder: the end token; nothing where one model reads input and target alike.
+  public let closing: [Int32]
+  /// What separates an input from its target where both stand in one text: a newline; nothing behind an encoder.
+  public let separator: String
   /// Ids below this have an embedding in the model.
   public let embeddingCount: Int
 
@@ -26,6 +30,9 @@ public struct TextCodec: Sendable {
         "the end token \(endToken) is outside the model's vocabulary of \(facts.vocabularySize)")
     }
     self.endToken = endToken
+    let hasEncoder = facts.kind == .encoderDecoder
+    closing = hasEncoder ? [endToken] : []
+    separator = hasEncoder ? "" : "\n"
     stopTokens = Set([endToken] + facts.endTokens + generationEndTokens)
     let plain = tokenizer.encode("a", addSpecialTokens: false)
     let full = tokenizer.encode("a", addSpecialTokens: true)

@@ -9,6 +9,7 @@ enum Reference {
     case .silu: x / (1 + exp(-x))
     case .gelu: x * erfc(-x / 2.0.squareRoot()) / 2
     case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case .tanh: tanh(x)
     }
   }
 

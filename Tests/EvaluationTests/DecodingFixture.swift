@@ -5,7 +5,7 @@ import PromptTuning
 import TestSupport
 import Testing
 
-/// A tiny checkpoint with a soft prompt, and texts that transformers continued (tools/fixtures/decoding.py).
+/// A tiny checkpoint with a soft prompt, and texts that transformers continued (tools/fixtures/decoding.py, t5.py).
 struct DecodingFixture {
   struct Case: Decodable {
     var context: [Int32]
@@ -23,12 +23,14 @@ struct DecodingFixture {
   let codec: TextCodec
   private let prompt: StaticPrompt
 
-  init(on backend: any ComputeBackend) throws {
+  /// - Parameter family: gpt2 or t5.
+  init(_ family: String = "gpt2", on backend: any ComputeBackend) throws {
+    let start = family == "gpt2" ? "" : "\(family)-"
     let folder = try #require(Bundle.module.resourceURL).appendingPathComponent("Fixtures")
     cases = try JSONDecoder().decode(
-      [Case].self, from: try Data(contentsOf: folder.appendingPathComponent("generations.json")))
-    model = try ModelDirectory(folder.appendingPathComponent("gpt2")).load(on: backend)
-    let file = try SafetensorsFile(url: folder.appendingPathComponent("prompt.safetensors"))
+      [Case].self, from: try Data(contentsOf: folder.appendingPathComponent("\(start)generations.json")))
+    model = try ModelDirectory(folder.appendingPathComponent(family)).load(on: backend)
+    let file = try SafetensorsFile(url: folder.appendingPathComponent("\(start)prompt.safetensors"))
     let entry = try #require(file.entries["prompt"])
     prompt = try StaticPrompt(
       values: try file.floats(of: entry), length: entry.shape[0], width: entry.shape[1], isTrainable: false,

@@ -17,8 +17,10 @@ import Testing
   }
 
   /// Greedy and beam search as transformers' `generate` does them, many contexts of different lengths at a time.
-  @Test(arguments: Backends.available) func sameAsTransformers(_ device: TestBackend) throws {
-    let fixture = try DecodingFixture(on: try device.make())
+  @Test(arguments: Backends.available, ["gpt2", "t5"]) func sameAsTransformers(_ device: TestBackend, _ family: String)
+    throws
+  {
+    let fixture = try DecodingFixture(family, on: try device.make())
     let groups = Dictionary(grouping: fixture.cases) {
       Group(prompted: $0.prompted, beams: $0.beams, lengthPenalty: $0.length_penalty, limit: $0.max_new_tokens)
     }

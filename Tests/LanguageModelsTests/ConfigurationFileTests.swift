@@ -63,7 +63,7 @@ import Testing
     (#""activation_function": "swoosh""#, "'activation_function' is 'swoosh'"),
     (#""layer_norm_epsilon": "small""#, "'layer_norm_epsilon' is not a number"),
     (#""tie_word_embeddings": 1"#, "'tie_word_embeddings'"),
-    (#""add_cross_attention": true"#, "'add_cross_attention' is true"),
+    (#""add_cross_attention": true"#, "'add_cross_attention' has a value that is not implemented"),
   ]
 
   @Test(arguments: wrongModels.indices) func wrongModel(_ place: Int) throws {

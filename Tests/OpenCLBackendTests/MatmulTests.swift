@@ -134,6 +134,7 @@ func activate(_ x: Double, _ kind: Activation?) -> Double {
   case .silu: x / (1 + exp(-x))
   case .gelu: 0.5 * x * erfc(-x / 2.0.squareRoot())
   case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+  case .tanh: tanh(x)
   }
 }
 

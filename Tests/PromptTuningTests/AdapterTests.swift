@@ -90,7 +90,7 @@ import Testing
   @Test func configurationsThatAreRefused() throws {
     let cases: [(key: String, value: Any, words: String)] = [
       ("peft_type", "LORA", "'LORA'"), ("peft_type", NSNull(), "'peft_type' is missing"),
-      ("peft_type", 3, "'peft_type' is not a string"), ("task_type", "SEQ_2_SEQ_LM", "'SEQ_2_SEQ_LM'"),
+      ("peft_type", 3, "'peft_type' is not a string"), ("task_type", "QUESTION_ANS", "'QUESTION_ANS'"),
       ("num_virtual_tokens", NSNull(), "'num_virtual_tokens' is missing"),
       ("num_virtual_tokens", -1, "'num_virtual_tokens' is -1"),
       ("num_virtual_tokens", Int.max, "'num_virtual_tokens' is 9223372036854775807"),

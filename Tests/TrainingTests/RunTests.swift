@@ -152,7 +152,7 @@ import Testing
       Issue.record("no error")
     } catch let error as TrainingError {
       let text = "\(error)"
-      #expect(text.hasPrefix("step 1: h.1.mlp.linear is not finite at element 5"), "\(text)")
+      #expect(text.hasPrefix("step 1: layer.1.feedForward.linear is not finite at element 5"), "\(text)")
       #expect(text.hasSuffix("e2e.jsonl:1, 2, 3, 4"), "\(text)")
     }
     let validating = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)

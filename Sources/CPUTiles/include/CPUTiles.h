@@ -17,7 +17,7 @@ typedef enum CPUElement { CPU_F32 = 0, CPU_BF16 = 1, CPU_F16 = 2 } CPUElement;
 typedef enum CPUOrder { CPU_ROWS = 0, CPU_COLUMNS = 1 } CPUOrder;
 
 /// The non-linearities, in the order of `Activation.allCases`.
-typedef enum CPUActivation { CPU_RELU = 0, CPU_SILU = 1, CPU_GELU = 2, CPU_GELU_TANH = 3 } CPUActivation;
+typedef enum CPUActivation { CPU_RELU = 0, CPU_SILU = 1, CPU_GELU = 2, CPU_GELU_TANH = 3, CPU_TANH = 4 } CPUActivation;
 
 /// What becomes of a sum of products: `c = alpha sum + bias + beta addend`.
 typedef struct CPUEpilogue {

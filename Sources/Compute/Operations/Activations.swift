@@ -8,6 +8,8 @@ public enum Activation: String, Sendable, Hashable, CaseIterable, Codable {
   case gelu
   /// 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), as in GPT-2.
   case geluTanh = "gelu_tanh"
+  /// Hyperbolic tangent.
+  case tanh
 }
 
 /// Elementwise non-linearities and their gated forms.

@@ -13,7 +13,7 @@ extension CaseTable {
     1e-20, 1e-6, 1e-3, 0.1, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 88, 90, 104, 1000, 1e4,
   ]
 
-  private static let activations: [ConformanceCase] = ["relu", "silu", "gelu", "gelu,tanh"].flatMap { kind in
+  private static let activations: [ConformanceCase] = ["relu", "silu", "gelu", "gelu,tanh", "tanh"].flatMap { kind in
     let operation = kind.split(separator: ",").first.map(String.init) ?? kind
     let attributes: [String: AttributeValue] = kind == "gelu,tanh" ? ["approximate": "tanh"] : [:]
     let suffix = kind == "gelu,tanh" ? ",tanh" : ""

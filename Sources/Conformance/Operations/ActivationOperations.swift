@@ -1,6 +1,6 @@
 import Compute
 
-/// `gelu`, `silu` and `relu`, forward and backward.
+/// `gelu`, `silu`, `relu` and `tanh`, forward and backward.
 struct ActivationOperation: ConformanceOperation {
   enum Approximation: String, CaseIterable { case none, tanh }
 
@@ -66,7 +66,7 @@ struct GatedOperation: ConformanceOperation {
   let documentation = OperationDocumentation(
     name: "gated",
     inputs: [InputDocumentation(0, "gate", "any shape"), InputDocumentation(1, "up", "the same shape")],
-    attributes: [AttributeDocumentation("activation", nil, "silu, gelu, gelu_tanh or relu")],
+    attributes: [AttributeDocumentation("activation", nil, "silu, gelu, gelu_tanh, relu or tanh")],
     output: "activation(gate) up")
 
   func differentiableInputs(_ call: OperationCall) -> Set<Int> { [0, 1] }

@@ -9,6 +9,7 @@ extension Activation {
     case .silu: x * Self.sigmoid(x)
     case .gelu: Tracked(0.5) * x * (Tracked(1) + (x * Tracked(0.5.squareRoot()).rounded).errorFunction)
     case .geluTanh: Tracked(0.5) * x * (Tracked(1) + Self.inner(x).hyperbolicTangent)
+    case .tanh: x.hyperbolicTangent
     }
   }
 
@@ -28,6 +29,9 @@ extension Activation {
       let t = Self.inner(x).hyperbolicTangent
       let innerSlope = Self.rootTwoOverPi * (Tracked(1) + Tracked(3 * 0.044715).rounded * x * x)
       return Tracked(0.5) * (Tracked(1) + t) + Tracked(0.5) * x * (Tracked(1) - t * t) * innerSlope
+    case .tanh:
+      let t = x.hyperbolicTangent
+      return Tracked(1) - t * t
     }
   }
 

@@ -3,7 +3,7 @@ import Compute
 /// `activation(alpha op(A) op(B) + beta C + bias)`.
 struct MatmulOperation: ConformanceOperation {
   enum Epilogue: String, CaseIterable {
-    case none, relu, silu, gelu
+    case none, relu, silu, gelu, tanh
     case geluTanh = "gelu_tanh"
 
     var activation: Activation? { Activation(rawValue: rawValue) }
@@ -24,7 +24,7 @@ struct MatmulOperation: ConformanceOperation {
       AttributeDocumentation("transposeB", false, "B is stored [.., N, K]"),
       AttributeDocumentation("alpha", 1, "factor on the product"),
       AttributeDocumentation("beta", 1, "factor on C"),
-      AttributeDocumentation("activation", "none", "none, relu, silu, gelu or gelu_tanh"),
+      AttributeDocumentation("activation", "none", "none, relu, silu, gelu, gelu_tanh or tanh"),
       AttributeDocumentation("frozen", false, "B is a frozen weight that may be repacked; no gradient.1"),
       AttributeDocumentation(
         "roundsOperands", false, "operands are rounded to bfloat16 before they are multiplied", isInternal: true),

@@ -2,7 +2,8 @@
 enum OperationTable {
   static let all: [any ConformanceOperation] = [
     MatmulOperation(), SoftmaxOperation(), LayerNormOperation(), RMSNormOperation(),
-    ActivationOperation(.gelu), ActivationOperation(.silu), ActivationOperation(.relu), GatedOperation(),
+    ActivationOperation(.gelu), ActivationOperation(.silu), ActivationOperation(.relu), ActivationOperation(.tanh),
+    GatedOperation(),
     BinaryOperation(.add), BinaryOperation(.multiply), ScaleOperation(), ScaleRowsOperation(), AddScaledOperation(),
     GatherRowsOperation(), ScatterAddRowsOperation(), ScatterRowsOperation(), ConcatOperation(.rows),
     ConcatOperation(.columns), SliceOperation(.rows), SliceOperation(.columns), ColumnSumsOperation(),

@@ -2,6 +2,7 @@
 final class BeamContinuation: Continuation {
   let index: Int
   let rows: Range<Int>
+  let memory: Range<Int>?
   private let setting: ContinuationSetting
   private let limit: ContinuationLimit
   private let context: [Int32]
@@ -11,11 +12,12 @@ final class BeamContinuation: Continuation {
 
   /// - Parameter rows: as many cache rows as `rowCount` says.
   init(
-    index: Int, context: [Int32], rows: Range<Int>, limit: ContinuationLimit, beams: Int, lengthPenalty: Double,
-    _ setting: ContinuationSetting
+    index: Int, context: [Int32], rows: Range<Int>, memory: Range<Int>?, limit: ContinuationLimit, beams: Int,
+    lengthPenalty: Double, _ setting: ContinuationSetting
   ) {
     self.index = index
     self.rows = rows
+    self.memory = memory
     self.setting = setting
     self.limit = limit
     self.context = context
@@ -38,14 +40,15 @@ final class BeamContinuation: Continuation {
     guard search.length > 0 else {
       return [
         DecodingRequest(
-          input: index, step: 0, tokens: context, position: setting.front.count, shared: front, own: contextRows)
+          input: index, step: 0, tokens: context, position: setting.front.count, shared: front, own: contextRows,
+          memory: memory)
       ]
     }
     let position = setting.front.count + context.count + search.length - 1
     return zip(search.running, slots).map { sequence, slot in
       DecodingRequest(
         input: index, step: search.length, tokens: Array(sequence.tokens.suffix(1)), position: position,
-        shared: front + [contextRows], own: slotRows(slot, count: search.length))
+        shared: front + [contextRows], own: slotRows(slot, count: search.length), memory: memory)
     }
   }
 

@@ -13,6 +13,8 @@ protocol Continuation: AnyObject {
   var index: Int { get }
   /// The cache rows it holds.
   var rows: Range<Int> { get }
+  /// The rows it holds of the encoder's output; nil for a model without encoder.
+  var memory: Range<Int>? { get }
   /// What has to be computed next.
   var requests: [DecodingRequest] { get }
 
@@ -47,6 +49,7 @@ struct ContinuationLimit: Hashable {
 final class SingleContinuation: Continuation {
   let index: Int
   let rows: Range<Int>
+  let memory: Range<Int>?
   private let setting: ContinuationSetting
   private let limit: ContinuationLimit
   private var pending: [Int32]
@@ -59,11 +62,12 @@ final class SingleContinuation: Continuation {
   ///   - rows: as many cache rows as the context and the new tokens take.
   ///   - sampler: nil for the best token.
   init(
-    index: Int, context: [Int32], rows: Range<Int>, limit: ContinuationLimit, sampler: TokenSampler?,
-    _ setting: ContinuationSetting
+    index: Int, context: [Int32], rows: Range<Int>, memory: Range<Int>?, limit: ContinuationLimit,
+    sampler: TokenSampler?, _ setting: ContinuationSetting
   ) {
     self.index = index
     self.rows = rows
+    self.memory = memory
     self.setting = setting
     self.limit = limit
     self.sampler = sampler
@@ -75,7 +79,7 @@ final class SingleContinuation: Continuation {
       DecodingRequest(
         input: index, step: generated.count, tokens: pending, position: setting.front.count + computed,
         shared: setting.front.isEmpty ? [] : [setting.front],
-        own: rows.lowerBound..<rows.lowerBound + computed + pending.count)
+        own: rows.lowerBound..<rows.lowerBound + computed + pending.count, memory: memory)
     ]
   }
 

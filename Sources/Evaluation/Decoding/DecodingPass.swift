@@ -17,6 +17,8 @@ struct DecodingRequest {
   var shared: [Range<Int>]
   /// The sequence's own rows, those of `tokens` last.
   var own: Range<Int>
+  /// The rows of the encoder's output that it sees; nil for a model without encoder.
+  var memory: Range<Int>?
 }
 
 /// The scores behind each request of a pass.
@@ -45,6 +47,8 @@ enum DecodingScores {
 struct DecodingPass {
   let model: any LanguageModel
   let cache: KeyValueCache
+  /// Keys and values of the encoder's output; nil for a model without encoder.
+  var memory: KeyValueCache?
   /// Whether all scores are read, not only the best token.
   let readsAllScores: Bool
 
@@ -74,6 +78,17 @@ struct DecodingPass {
         keyCount: cache.capacity),
       cacheRows: places)
     _ = try model.encode(rows, batch, cache: cache, on: tape)
+  }
+
+  /// Lets the encoder read texts, and keeps what the decoder's layers see of them.
+  ///
+  /// - Parameter rows: of the memory, as many as prompt and text have, for each text.
+  func fillMemory(_ promptedModel: PromptedModel, _ texts: [[Int32]], rows: [Range<Int>]) throws {
+    guard let memory, let model = promptedModel.model as? any EncoderDecoderModel, !texts.isEmpty else { return }
+    let tape = Tape(model.backend, isRecording: false)
+    let encoded = try promptedModel.encodeBidirectionally(texts, on: tape)
+    try memory.store(
+      try model.memory(of: encoded, on: tape), rows: try model.backend.indices(rows.flatMap { $0.map(Int32.init) }))
   }
 
   /// Computes the requests' tokens as one packed batch.
@@ -106,7 +121,7 @@ struct DecodingPass {
       outputLayout: try AttentionLayout(
         segments: lastSegments, queryCount: requests.count, keyCount: cache.capacity),
       cacheRows: try backend.indices(cacheRows))
-    let hidden = try model.encode(try model.embed(tokens, on: tape), batch, cache: cache, on: tape)
+    let hidden = try hidden(try model.embed(tokens, on: tape), batch, requests, on: tape)
     let scores = try model.logits(hidden, on: tape).value
     if let element = try backend.firstNonFinite(scores) {
       let request = requests[element / scores.columnCount]
@@ -114,5 +129,21 @@ struct DecodingPass {
     }
     guard readsAllScores else { return .best(try backend.integers(try backend.argmaxRows(scores))) }
     return .all(try backend.values(scores), vocabulary: scores.columnCount)
+  }
+
+  /// The hidden states behind the last token of each request.
+  private func hidden(
+    _ embeddings: Variable, _ batch: PackedBatch, _ requests: [DecodingRequest], on tape: Tape
+  ) throws -> Variable {
+    guard let memory, let model = model as? any EncoderDecoderModel else {
+      return try model.encode(embeddings, batch, cache: cache, on: tape)
+    }
+    let ranges = requests.map { $0.memory ?? 0..<0 }
+    let decoderBatch = DecoderBatch(
+      rows: batch,
+      memoryLayout: try DecoderBatch.layout(requests.map(\.tokens.count), ranges, memory.capacity),
+      outputMemoryLayout: try DecoderBatch.layout(requests.map { _ in 1 }, ranges, memory.capacity))
+    return try model.decode(
+      embeddings, decoderBatch, memory: EncoderMemory(memory, on: tape), cache: cache, on: tape)
   }
 }

@@ -39,33 +39,40 @@ public struct TextDecoder {
   ) throws -> [Generation] {
     let limits = try contexts.indices.map { try limit(contexts[$0], index: firstIndex + $0) }
     guard !contexts.isEmpty else { return [] }
-    let common = Self.commonStart(contexts)
-    let front = 0..<promptedModel.prompt.length + common.count
-    let needs = zip(contexts, limits).map { rowCount(context: $0.count - common.count, limit: $1.tokens) }
-    let cache = try makeCache(front: front.count, needs: needs)
+    let plan = DecodingPlan(contexts, promptedModel)
+    let needs = zip(plan.starts, limits).map { rowCount(context: $0.count, limit: $1.tokens) }
+    var caches = try DecodingCaches(plan, needs: needs, promptedModel, options)
     let pass = DecodingPass(
-      model: promptedModel.model, cache: cache, readsAllScores: options.strategy != .greedy)
-    try pass.fillShared(promptedModel, tokens: Array(common))
-    let setting = ContinuationSetting(front: front, stopTokens: codec.stopTokens)
+      model: promptedModel.model, cache: caches.own, memory: caches.memory,
+      readsAllScores: options.strategy != .greedy)
+    if plan.sources == nil { try pass.fillShared(promptedModel, tokens: plan.common) }
+    let setting = ContinuationSetting(front: plan.front, stopTokens: codec.stopTokens)
 
     var results = [Generation?](repeating: nil, count: contexts.count)
-    var rows = CacheRows(front.upperBound..<cache.capacity)
     var running: [any Continuation] = []
     var next = 0
     while next < contexts.count || !running.isEmpty {
       var newTokens = 0
+      var newSources: (texts: [[Int32]], rows: [Range<Int>]) = ([], [])
       while next < contexts.count, running.count < options.batchSize {
-        let context = Array(contexts[next][common.count...])
-        guard newTokens == 0 || newTokens + context.count <= Self.contextTokensPerPass,
-          let place = rows.take(needs[next])
+        let start = plan.starts[next]
+        let count = max(start.count, plan.memoryNeeds[next])
+        guard newTokens == 0 || newTokens + count <= Self.contextTokensPerPass,
+          let place = caches.take(own: needs[next], memory: plan.memoryNeeds[next])
         else { break }
         running.append(
-          continuation(context, index: firstIndex + next, rows: place, limit: limits[next], setting))
-        newTokens += context.count
+          continuation(
+            start, index: firstIndex + next, rows: place.own, memory: place.memory, limit: limits[next], setting))
+        if let sources = plan.sources, let rows = place.memory {
+          newSources.texts.append(sources[next])
+          newSources.rows.append(rows)
+        }
+        newTokens += count
         next += 1
       }
+      try pass.fillMemory(promptedModel, newSources.texts, rows: newSources.rows)
       running = try advance(running, pass) { continuation, tokens, stop in
-        rows.give(continuation.rows)
+        caches.give(continuation)
         let result = Generation(tokens: tokens, text: codec.decode(tokens), stop: stop)
         results[continuation.index - firstIndex] = result
         try onFinished?(continuation.index - firstIndex, result)
@@ -99,18 +106,21 @@ public struct TextDecoder {
   }
 
   private func continuation(
-    _ context: [Int32], index: Int, rows: Range<Int>, limit: ContinuationLimit, _ setting: ContinuationSetting
+    _ context: [Int32], index: Int, rows: Range<Int>, memory: Range<Int>?, limit: ContinuationLimit,
+    _ setting: ContinuationSetting
   ) -> any Continuation {
     switch options.strategy {
     case .greedy:
-      SingleContinuation(index: index, context: context, rows: rows, limit: limit, sampler: nil, setting)
+      SingleContinuation(
+        index: index, context: context, rows: rows, memory: memory, limit: limit, sampler: nil, setting)
     case .sampling(let sampling):
       SingleContinuation(
-        index: index, context: context, rows: rows, limit: limit, sampler: TokenSampler(sampling, input: index),
-        setting)
+        index: index, context: context, rows: rows, memory: memory, limit: limit,
+        sampler: TokenSampler(sampling, input: index), setting)
     case .beams(let count, let lengthPenalty):
       BeamContinuation(
-        index: index, context: context, rows: rows, limit: limit, beams: count, lengthPenalty: lengthPenalty, setting)
+        index: index, context: context, rows: rows, memory: memory, limit: limit, beams: count,
+        lengthPenalty: lengthPenalty, setting)
     }
   }
 
@@ -138,26 +148,5 @@ public struct TextDecoder {
   private func rowCount(context: Int, limit: Int) -> Int {
     guard case .beams(let count, _) = options.strategy else { return context + limit }
     return BeamContinuation.rowCount(context: context, limit: limit, beams: count)
-  }
-
-  /// A cache for as many inputs as run at a time, within the bytes allowed, and for one in any case.
-  private func makeCache(front: Int, needs: [Int]) throws -> KeyValueCache {
-    let facts = promptedModel.model.facts
-    let rowBytes = facts.layers * 2 * facts.hiddenWidth * DType.f32.byteCount
-    let wanted = needs.sorted(by: >).prefix(options.batchSize).reduce(0, +)
-    let allowed = options.cacheBytes / max(1, rowBytes) - front
-    return try KeyValueCache(
-      capacity: front + max(needs.max() ?? 0, min(wanted, allowed)), layers: facts.layers, keyWidth: facts.hiddenWidth,
-      valueWidth: facts.hiddenWidth, on: promptedModel.backend)
-  }
-
-  /// What all of several contexts start with; each keeps at least one token of its own.
-  private static func commonStart(_ contexts: [[Int32]]) -> ArraySlice<Int32> {
-    guard contexts.count > 1, let first = contexts.first else { return [] }
-    let length = contexts.dropFirst().reduce(first.count - 1) { length, context in
-      let bound = min(length, context.count - 1)
-      return (0..<bound).first { context[$0] != first[$0] } ?? bound
-    }
-    return first.prefix(length)
   }
 }

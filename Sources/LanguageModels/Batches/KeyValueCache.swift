@@ -19,6 +19,22 @@ public final class KeyValueCache {
     values = try (0..<layers).map { _ in try backend.zeros([capacity, valueWidth]) }
   }
 
+  /// A cache for a model's keys and values.
+  public convenience init(capacity: Int, for model: any LanguageModel) throws {
+    try self.init(
+      capacity: capacity, layers: model.facts.layers, keyWidth: model.facts.keyWidth,
+      valueWidth: model.facts.valueWidth, on: model.backend)
+  }
+
+  /// Writes the keys and values of prefixes to rows, from which every later batch may read them.
+  ///
+  /// - Parameter rows: one for each row of a prefix.
+  public func store(_ prefixes: LayerPrefixes, rows: Indices) throws {
+    for (layer, (keys, values)) in zip(prefixes.keys, prefixes.values).enumerated() {
+      try store(layer: layer, keys: keys.value, values: values.value, rows: rows)
+    }
+  }
+
   /// Writes the keys and values of a layer to their rows.
   func store(layer: Int, keys newKeys: Tensor, values newValues: Tensor, rows: Indices) throws {
     try backend.scatterRows(newKeys, rows, to: keys[layer])

@@ -25,19 +25,25 @@ public struct PackedBatch {
   public let outputRows: Indices?
   /// Attention of those rows alone: the last layer computes no others.
   public let outputLayout: AttentionLayout?
+  /// Rows of per-layer prefixes that the layouts count in front of the keys of the batch.
+  public let prefixLength: Int
   /// Where in a cache the keys and values of each row go; nil without a cache.
   public let cacheRows: Indices?
+  /// The token type of each row, for families that have types; nil where all are 0.
+  public let tokenTypes: Indices?
 
   public init(
     positions: Indices, layout: AttentionLayout, outputRows: Indices? = nil, outputLayout: AttentionLayout? = nil,
-    cacheRows: Indices? = nil
+    prefixLength: Int = 0, cacheRows: Indices? = nil, tokenTypes: Indices? = nil
   ) {
     rowCount = positions.count
     self.positions = positions
     self.layout = layout
     self.outputRows = outputRows
     self.outputLayout = outputLayout
+    self.prefixLength = prefixLength
     self.cacheRows = cacheRows
+    self.tokenTypes = tokenTypes
   }
 
   /// A causal batch with one shared prompt in front.
@@ -46,31 +52,38 @@ public struct PackedBatch {
   /// sequence attends to its keys and values; the gradients of those add up. Exact for causal models.
   ///
   /// - Parameters:
+  ///   - prefixLength: rows of per-layer prefixes, which everything sees; they take the first positions.
   ///   - promptLength: rows of the prompt; 0 for none.
   ///   - sequences: rows that follow, in order.
-  public static func causal(promptLength: Int, _ sequences: [PackedSequence], on backend: any ComputeBackend) throws
-    -> PackedBatch
-  {
-    var positions = (0..<promptLength).map(Int32.init)
+  public static func causal(
+    prefixLength: Int = 0, promptLength: Int, _ sequences: [PackedSequence], on backend: any ComputeBackend
+  ) throws -> PackedBatch {
+    var positions = (0..<promptLength).map { Int32(prefixLength + $0) }
     var segments: [AttentionSegment] = []
     var outputSegments: [AttentionSegment] = []
     var outputRows: [Int32] = []
+    // Keys of the batch lie behind those of the prefixes.
+    func keys(_ rows: Range<Int>) -> Range<Int> { prefixLength + rows.lowerBound..<prefixLength + rows.upperBound }
+    let prefix = prefixLength > 0 ? [0..<prefixLength] : []
     let prompt = 0..<promptLength
-    if promptLength > 0 { segments.append(AttentionSegment(queries: prompt, own: prompt, causal: true)) }
+    if promptLength > 0 {
+      segments.append(AttentionSegment(queries: prompt, shared: prefix, own: keys(prompt), causal: true))
+    }
+    let shared = promptLength > 0 ? prefix + [keys(prompt)] : prefix
     for sequence in sequences {
       let own = positions.count..<positions.count + sequence.length
-      let shared = promptLength > 0 ? [prompt] : []
-      segments.append(AttentionSegment(queries: own, shared: shared, own: own, causal: true))
+      segments.append(AttentionSegment(queries: own, shared: shared, own: keys(own), causal: true))
       let queries = outputRows.count..<outputRows.count + sequence.outputs
-      outputSegments.append(AttentionSegment(queries: queries, shared: shared, own: own, causal: true))
+      outputSegments.append(AttentionSegment(queries: queries, shared: shared, own: keys(own), causal: true))
       outputRows += (own.upperBound - sequence.outputs..<own.upperBound).map(Int32.init)
-      positions += (promptLength..<promptLength + sequence.length).map(Int32.init)
+      positions += (0..<sequence.length).map { Int32(prefixLength + promptLength + $0) }
     }
-    let rows = positions.count
+    let (rows, keyCount) = (positions.count, prefixLength + positions.count)
     return PackedBatch(
       positions: try backend.indices(positions),
-      layout: try AttentionLayout(segments: segments, queryCount: rows, keyCount: rows),
+      layout: try AttentionLayout(segments: segments, queryCount: rows, keyCount: keyCount),
       outputRows: try backend.indices(outputRows),
-      outputLayout: try AttentionLayout(segments: outputSegments, queryCount: outputRows.count, keyCount: rows))
+      outputLayout: try AttentionLayout(segments: outputSegments, queryCount: outputRows.count, keyCount: keyCount),
+      prefixLength: prefixLength)
   }
 }

@@ -32,12 +32,21 @@ public struct Adapter: Sendable, Hashable {
   public var settings: AdapterSettings?
   /// Where PEFT says the base model comes from.
   public var baseModel: String?
+  /// What PEFT says the model is for; nil where it does not.
+  public var task: AdapterTask?
+  /// Parts of the model that were trained with the prompt, such as a classifier.
+  public var modules: [SavedModule]
 
-  public init(path: String, prompt: PromptValues, settings: AdapterSettings?, baseModel: String?) {
+  public init(
+    path: String, prompt: PromptValues, settings: AdapterSettings?, baseModel: String?, task: AdapterTask? = nil,
+    modules: [SavedModule] = []
+  ) {
     self.path = path
     self.prompt = prompt
     self.settings = settings
     self.baseModel = baseModel
+    self.task = task
+    self.modules = modules
   }
 
   /// Reads an adapter folder, written here or by PEFT.
@@ -51,8 +60,12 @@ public struct Adapter: Sendable, Hashable {
       throw file.error("peft_type", "is '\(type)'; PROMPT_TUNING and P_TUNING are supported")
     }
     let length = try file.integer("num_virtual_tokens", atLeast: 0)
-    if let task = try file.optionalString("task_type"), task != "CAUSAL_LM" {
-      throw file.error("task_type", "is '\(task)'; CAUSAL_LM is supported")
+    task = try file.optionalString("task_type").map { name in
+      guard let task = AdapterTask(rawValue: name) else {
+        throw file.error(
+          "task_type", "is '\(name)'; known are \(AdapterTask.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return task
     }
     let tensors = try SafetensorsFile(url: directory.appendingPathComponent(Self.tensorsName))
     guard let entry = tensors.entries[StaticPrompt.tensorName] else {
@@ -71,14 +84,21 @@ public struct Adapter: Sendable, Hashable {
       throw MethodError.badAdapter(
         path: tensors.url.path, reason: "tensor '\(StaticPrompt.tensorName)' is not finite at element \(bad)")
     }
+    modules = try SavedModule.read(tensors)
     path = directory.path
     prompt = PromptValues(length: length, width: width, values: values)
     settings = try AdapterSettings.read(directory)
     baseModel = try file.optionalString("base_model_name_or_path")
   }
 
-  /// - Throws: `MethodError.badAdapter` with both shapes if the prompt is not as wide as the model's embeddings.
+  /// - Throws: `MethodError.badAdapter` with both shapes if the prompt is not as wide as the model's embeddings, or if it
+  ///   was made for a model of another kind.
   public func check(fits facts: ModelFacts) throws {
+    if let task, let kind = task.kind, kind != facts.kind {
+      throw MethodError.badAdapter(
+        path: URL(fileURLWithPath: path).appendingPathComponent(Self.configurationName).path,
+        reason: "key 'task_type' is '\(task.rawValue)', which '\(facts.modelType)' is not made for")
+    }
     guard prompt.width == facts.embeddingWidth else {
       throw MethodError.badAdapter(
         path: URL(fileURLWithPath: path).appendingPathComponent(Self.tensorsName).path,
@@ -98,53 +118,15 @@ public struct Adapter: Sendable, Hashable {
   public func write(to directory: URL, facts: ModelFacts) throws {
     let item = SafetensorsWriter.Item(
       name: StaticPrompt.tensorName, shape: [prompt.length, prompt.width], floats: prompt.values)
-    try SafetensorsWriter.write([item], to: directory.appendingPathComponent(Self.tensorsName))
+    try SafetensorsWriter.write(
+      [item] + modules.map(\.item), to: directory.appendingPathComponent(Self.tensorsName))
     if let settings { try settings.write(directory) }
     let configuration = PEFTConfiguration(
-      base_model_name_or_path: baseModel, num_attention_heads: facts.heads, num_layers: facts.layers,
-      num_virtual_tokens: prompt.length, token_dim: prompt.width)
+      base_model_name_or_path: baseModel, modules_to_save: modules.isEmpty ? nil : SavedModule.names(of: modules),
+      num_attention_heads: facts.heads, num_layers: facts.layers, num_virtual_tokens: prompt.length,
+      task_type: task ?? AdapterTask(facts.kind), token_dim: prompt.width)
     // The configuration comes last: a folder that has it is whole.
     try AtomicFile.write(
       try configuration.json(), to: directory.appendingPathComponent(Self.configurationName))
-  }
-}
-
-/// PEFT's `adapter_config.json` of type PROMPT_TUNING, with the keys that PEFT writes.
-private struct PEFTConfiguration: Encodable {
-  var base_model_name_or_path: String?
-  var num_attention_heads: Int
-  var num_layers: Int
-  var num_virtual_tokens: Int
-  var token_dim: Int
-
-  private enum Key: String, CodingKey {
-    case auto_mapping, base_model_name_or_path, inference_mode, modules_to_save, num_attention_heads, num_layers
-    case num_transformer_submodules, num_virtual_tokens, peft_type, prompt_tuning_init, prompt_tuning_init_text
-    case revision, task_type, token_dim, tokenizer_kwargs, tokenizer_name_or_path
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    for key in [
-      Key.auto_mapping, .modules_to_save, .prompt_tuning_init_text, .revision, .tokenizer_kwargs,
-      .tokenizer_name_or_path,
-    ] { try container.encodeNil(forKey: key) }
-    try container.encode(base_model_name_or_path, forKey: .base_model_name_or_path)
-    try container.encode(true, forKey: .inference_mode)
-    try container.encode(num_attention_heads, forKey: .num_attention_heads)
-    try container.encode(num_layers, forKey: .num_layers)
-    try container.encode(1, forKey: .num_transformer_submodules)
-    try container.encode(num_virtual_tokens, forKey: .num_virtual_tokens)
-    try container.encode("PROMPT_TUNING", forKey: .peft_type)
-    // How the vectors started is of no use to a reader, and PEFT would look for a tokenizer if this said TEXT.
-    try container.encode("RANDOM", forKey: .prompt_tuning_init)
-    try container.encode("CAUSAL_LM", forKey: .task_type)
-    try container.encode(token_dim, forKey: .token_dim)
-  }
-
-  func json() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(self)
   }
 }

@@ -7,8 +7,8 @@ public protocol Template: Sendable {
 }
 
 extension Template {
-  /// The input of an example: ids(input + newline).
-  func input(of example: Example, _ codec: TextCodec) -> [Int32] { codec.encode(example.input + "\n") }
+  /// The input of an example: ids(input + newline), or ids(input) for an encoder.
+  func input(of example: Example, _ codec: TextCodec) -> [Int32] { codec.encode(example.input + codec.separator) }
 
   /// The target of an example: ids(target) and the end token.
   func target(of example: Example, _ codec: TextCodec) -> [Int32] {
@@ -26,7 +26,7 @@ public struct Truncation: OptionSet, Sendable, Hashable, Codable {
   public static let demonstrations = Truncation(rawValue: 1)
   /// Tokens at the start of the input.
   public static let inputStart = Truncation(rawValue: 2)
-  /// Tokens at the end of the input; the newline stays.
+  /// Tokens at the end of the input; the newline, or the end token of an encoder's input, stays.
   public static let inputEnd = Truncation(rawValue: 4)
 
   /// The words of `--truncate`.
@@ -80,7 +80,8 @@ public struct ExampleEncoder: Sendable {
     var demonstrations = try template.demonstrations(for: example, round: round, codec)
     var input = template.input(of: example, codec)
     func needed() -> Int {
-      codec.opening.count + demonstrations.reduce(0) { $0 + $1.count } + input.count + target.count + reserved
+      codec.opening.count + demonstrations.reduce(0) { $0 + $1.count } + input.count + codec.closing.count
+        + target.count + reserved
     }
     var (cutDemonstrations, cutInputTokens) = (0, 0)
     if let available = availablePositions, needed() > available {
@@ -91,8 +92,9 @@ public struct ExampleEncoder: Sendable {
       }
       let excess = needed() - available
       if excess > 0, !truncation.isDisjoint(with: [.inputStart, .inputEnd]), excess < input.count {
-        // The last token holds the newline that separates input and target.
-        let end = truncation.contains(.inputStart) ? excess : input.count - 1
+        // The last token holds the newline, where that is what separates input and target.
+        let last = codec.separator.isEmpty ? input.count : input.count - 1
+        let end = truncation.contains(.inputStart) ? excess : last
         input.removeSubrange(end - excess..<end)
         cutInputTokens = excess
       }
@@ -100,7 +102,7 @@ public struct ExampleEncoder: Sendable {
         throw MethodError.tooLong(source: example.source, needed: wanted, available: available)
       }
     }
-    let context = codec.opening + demonstrations.flatMap { $0 } + input
+    let context = codec.opening + demonstrations.flatMap { $0 } + input + codec.closing
     for id in context + target where Int(id) >= codec.embeddingCount {
       throw MethodError.unknownToken(source: example.source, id: id, vocabularySize: codec.embeddingCount)
     }

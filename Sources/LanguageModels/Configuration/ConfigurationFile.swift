@@ -4,6 +4,14 @@ import Foundation
 public struct ConfigurationFile {
   public let url: URL
   private let object: [String: Any]
+  /// Stands in front of keys in messages: the object's own key and a period.
+  private let place: String
+
+  private init(url: URL, object: [String: Any], place: String) {
+    self.url = url
+    self.object = object
+    self.place = place
+  }
 
   /// - Throws: `CheckpointError` if the file is missing or not a JSON object.
   public init(url: URL) throws {
@@ -13,6 +21,7 @@ public struct ConfigurationFile {
       throw CheckpointError.malformed(path: url.path, reason: "not a JSON object")
     }
     self.object = object
+    place = ""
   }
 
   /// The keys, sorted.
@@ -42,6 +51,11 @@ public struct ConfigurationFile {
     return number
   }
 
+  /// A whole number of at least `minimum`, nil if the key is null, the default if it is absent.
+  func optionalInteger(_ key: String, atLeast minimum: Int, ifAbsent fallback: Int) throws -> Int? {
+    object[key] == nil ? fallback : try optionalInteger(key, atLeast: minimum)
+  }
+
   /// A number, or the default if the key is absent or null.
   public func number(_ key: String, default fallback: Double) throws -> Double {
     guard let value = present(key) else { return fallback }
@@ -49,6 +63,59 @@ public struct ConfigurationFile {
       throw error(key, "is not a number")
     }
     return number
+  }
+
+  /// A number, or nil if the key is absent or null.
+  public func optionalNumber(_ key: String) throws -> Double? {
+    present(key) == nil ? nil : try number(key, default: 0)
+  }
+
+  /// An object inside this one, or nil if the key is absent or null.
+  public func optionalObject(_ key: String) throws -> ConfigurationFile? {
+    guard let value = present(key) else { return nil }
+    guard let inner = value as? [String: Any] else { throw error(key, "is not an object") }
+    return ConfigurationFile(url: url, object: inner, place: "\(place)\(key).")
+  }
+
+  /// A list of strings, or nil if the key is absent or null.
+  public func optionalStrings(_ key: String) throws -> [String]? {
+    guard let value = present(key) else { return nil }
+    guard let strings = value as? [String] else { throw error(key, "is not a list of strings") }
+    return strings
+  }
+
+  /// A list of pairs of a list of strings and a whole number, or nil if the key is absent or null.
+  func optionalRepeatedStrings(_ key: String) throws -> [(strings: [String], count: Int)]? {
+    guard let value = present(key) else { return nil }
+    let pairs = (value as? [[Any]])?.map { pair -> ([String], Int)? in
+      guard pair.count == 2, let strings = pair[0] as? [String], !isBoolean(pair[1]), let count = pair[1] as? Int,
+        (0...Self.largestSize).contains(count)
+      else { return nil }
+      return (strings, count)
+    }
+    guard let pairs, !pairs.contains(where: { $0 == nil }) else {
+      throw error(key, "is not a list of pairs of strings and a number")
+    }
+    return pairs.compactMap { $0 }
+  }
+
+  /// The names of `id2label` in the order of their numbers; empty if there are none.
+  func labels() throws -> [String] {
+    guard let names = try optionalObject("id2label") else { return [] }
+    return try names.keys.indices.map { number in
+      guard let name = try names.optionalString(String(number)) else {
+        throw names.error(String(number), "is missing")
+      }
+      return name
+    }
+  }
+
+  /// Whether a key is absent or null.
+  func isNull(_ key: String) -> Bool { present(key) == nil }
+
+  /// Whether a key holds `{}` or `[]`.
+  func isEmptyCollection(_ key: String) -> Bool {
+    (present(key) as? [Any])?.isEmpty ?? (present(key) as? [String: Any])?.isEmpty ?? false
   }
 
   /// A truth value, or the default if the key is absent or null.
@@ -85,7 +152,7 @@ public struct ConfigurationFile {
   }
 
   public func error(_ key: String, _ reason: String) -> CheckpointError {
-    .badConfiguration(path: url.path, key: key, reason: reason)
+    .badConfiguration(path: url.path, key: place + key, reason: reason)
   }
 
   private func present(_ key: String) -> Any? {

@@ -1,0 +1,56 @@
+import Autodiff
+import Compute
+
+/// One layer: attention and feed-forward, each on a branch beside the residual stream.
+struct TransformerBlock {
+  /// Where the norms stand.
+  enum Arrangement {
+    /// `x + attention(norm(x))`, then `x + feedForward(norm(x))`.
+    case normFirst
+    /// `norm(x + attention(x))`, then `norm(x + feedForward(x))`, as in the first transformer.
+    case normLast
+    /// `x + attention(norm(x)) + feedForward(norm(x))`, with a norm for each.
+    case parallel
+    /// As `normFirst`, but what is added to is the normed `x`.
+    case normedResidual
+  }
+
+  let arrangement: Arrangement
+  let attentionNorm: Norm
+  let attention: SelfAttention
+  let feedForwardNorm: Norm
+  let feedForward: FeedForward
+
+  /// The rows that the layer has to answer for: `[rows, width]`.
+  func callAsFunction(_ x: Variable, layer: Int, _ pass: ForwardPass) throws -> Variable {
+    let tape = pass.tape
+    switch arrangement {
+    case .normFirst:
+      let attended = try tape.add(
+        try pass.kept(x, layer: layer), try attend(try attentionNorm(x, on: tape), layer: layer, pass))
+      return try tape.add(attended, try feed(try feedForwardNorm(attended, on: tape), tape))
+    case .normLast:
+      let attended = try attentionNorm(
+        try tape.add(try pass.kept(x, layer: layer), try attend(x, layer: layer, pass)), on: tape)
+      return try feedForwardNorm(try tape.add(attended, try feed(attended, tape)), on: tape)
+    case .parallel:
+      let stream = try pass.kept(x, layer: layer)
+      let attended = try attend(try attentionNorm(x, on: tape), layer: layer, pass)
+      let fed = try feed(try feedForwardNorm(stream, on: tape), tape)
+      return try tape.add(try tape.add(stream, attended), fed)
+    case .normedResidual:
+      let normed = try attentionNorm(x, on: tape)
+      let attended = try tape.add(try pass.kept(normed, layer: layer), try attend(normed, layer: layer, pass))
+      let normedAgain = try feedForwardNorm(attended, on: tape)
+      return try tape.add(normedAgain, try feed(normedAgain, tape))
+    }
+  }
+
+  private func attend(_ x: Variable, layer: Int, _ pass: ForwardPass) throws -> Variable {
+    try pass.tape.scope("attention") { try attention(x, layer: layer, pass) }
+  }
+
+  private func feed(_ x: Variable, _ tape: Tape) throws -> Variable {
+    try tape.scope("feedForward") { try feedForward(x, on: tape) }
+  }
+}
