@@ -96,9 +96,6 @@ STATUS(clReleaseKernel,
 STATUS(clSetKernelArg,
        (cl_kernel a, cl_uint b, size_t c, const void *d),
        (a, b, c, d))
-STATUS(clGetKernelWorkGroupInfo,
-       (cl_kernel a, cl_device_id b, cl_kernel_work_group_info c, size_t d, void *e, size_t *f),
-       (a, b, c, d, e, f))
 STATUS(clEnqueueNDRangeKernel,
        (cl_command_queue a, cl_kernel b, cl_uint c, const size_t *d, const size_t *e, const size_t *f,
         cl_uint g, const cl_event *h, cl_event *i),

@@ -43,8 +43,7 @@ extension OpenCLBackend {
 
   /// Builds every program of this backend's variant from its source, passing the cache by, and creates its kernels.
   ///
-  /// What is built is released again; the programs in use stay as they are. A kernel whose work-groups the device
-  /// cannot make as large as they are run counts as a failure.
+  /// What is built is released again; the programs in use stay as they are.
   ///
   /// - Parameters:
   ///   - sets: the programs to build; those of other variants are passed over.
@@ -57,26 +56,13 @@ extension OpenCLBackend {
       var build = ProgramBuild(name: set.name, seconds: 0, kernels: [])
       let start = clock.now
       do {
-        let limits = try programs.workGroupLimits(ProgramKey(file: set.file, parameters: set.parameters))
-        build.kernels = limits.keys.sorted()
-        for (kernel, limit) in limits.sorted(by: { $0.key < $1.key }) {
-          let needed = Self.groupSize(of: kernel, set)
-          if limit < needed { build.failure = "\(kernel) runs in groups of \(needed), the device allows \(limit)" }
-        }
+        build.kernels = try programs.kernelNames(ProgramKey(file: set.file, parameters: set.parameters))
       } catch {
         build.failure = "\(error)"
       }
       build.seconds = (clock.now - start) / .seconds(1)
       progress(build)
       return build
-    }
-  }
-
-  /// Work-items of a work-group that a kernel is run with.
-  private static func groupSize(of kernel: String, _ set: ParameterSet) -> Int {
-    switch kernel {
-    case "matmul_local", "matmul_few_rows": KernelVariant.largestGroup
-    default: set.parameters["GROUP"] ?? 1
     }
   }
 }

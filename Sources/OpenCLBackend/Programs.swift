@@ -63,7 +63,8 @@ extension ProgramKey {
   // MARK: - All of them
 
   private static let lanesFiles = [
-    "columns.cl", "elementwise.cl", "normalization.cl", "optimizers.cl", "reductions.cl", "rows.cl", "softmax.cl",
+    "builtins.cl", "columns.cl", "elementwise.cl", "normalization.cl", "optimizers.cl", "reductions.cl", "rows.cl",
+    "softmax.cl",
   ]
   /// Widths of query and value heads: those of common models, the least, odd ones and the widest.
   private static let headWidths = [

@@ -166,6 +166,7 @@ final class PlainLoopsBackend: ComputeBackend {
     case .relu: x.isNaN ? x : max(x, 0)
     case .silu: x / (1 + exp(-x))
     case .gelu: x * (1 + erf(x / 2.squareRoot())) / 2
+    case .tanh: tanh(x)
     case .geluTanh: 0.5 * x * (1 + tanh(Self.rootTwoOverPi * (x + 0.044715 * x * x * x)))
     }
   }
@@ -178,6 +179,7 @@ final class PlainLoopsBackend: ComputeBackend {
       return sigmoid * (1 + x * (1 - sigmoid))
     case .gelu:
       return (1 + erf(x / 2.squareRoot())) / 2 + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot()
+    case .tanh: return 1 - tanh(x) * tanh(x)
     case .geluTanh:
       let t = tanh(Self.rootTwoOverPi * (x + 0.044715 * x * x * x))
       return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * Self.rootTwoOverPi * (1 + 3 * 0.044715 * x * x)
