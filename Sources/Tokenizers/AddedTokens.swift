@@ -11,6 +11,11 @@ struct AddedToken: Sendable, Equatable {
   var normalized = true
   /// Left out by `decode(_:skipSpecialTokens:)`.
   var special = false
+  /// The content as the normaliser leaves it, where that is another.
+  var normalizedContent: [UInt8]?
+
+  /// What is looked for.
+  var pattern: [UInt8] { normalizedContent ?? content }
 }
 
 /// The added tokens of a tokenizer, and how they are found in text.
@@ -21,46 +26,47 @@ struct AddedTokens: Sendable {
     case text(Range<Int>)
   }
 
+  /// Tokens that are not to be normalised are found first, in the text as it is given; the others in what lies between
+  /// them, when it is normalised. The ends of such a stretch count as ends of the text.
+  enum Pass {
+    case beforeNormalizing
+    case afterNormalizing
+  }
+
   /// A token and its id.
   typealias Entry = (id: Int32, token: AddedToken)
 
   /// The tokens and their ids, in the order they were added.
   let tokens: [Entry]
+  private let places: [Int32: Int]
+  private let ids: [[UInt8]: Int32]
   private let firstPass: Matcher
   private let secondPass: Matcher
 
   /// Tokens with distinct ids and distinct, non-empty contents.
   init(_ tokens: [Entry]) {
     self.tokens = tokens
+    places = Dictionary(tokens.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+    ids = Dictionary(tokens.map { ($0.token.content, $0.id) }, uniquingKeysWith: { first, _ in first })
     firstPass = Matcher(tokens.filter { !$0.token.normalized })
-    secondPass = Matcher(tokens.filter { $0.token.normalized })
+    secondPass = Matcher(tokens.filter { $0.token.normalized && !$0.token.pattern.isEmpty })
   }
 
   /// The token with this id.
   subscript(id: Int32) -> AddedToken? {
-    tokens.first { $0.id == id }?.token
+    places[id].map { tokens[$0].token }
   }
 
   /// The id of the token with these bytes.
   subscript(content: [UInt8]) -> Int32? {
-    tokens.first { $0.token.content == content }?.id
+    ids[content]
   }
 
-  /// Splits text at added tokens.
-  ///
-  /// No text gives no piece.
-  ///
-  /// Tokens that are not to be normalised are found first; the others in what lies between them, whose ends count as
-  /// ends of the text.
-  func split(_ bytes: UnsafeBufferPointer<UInt8>, classes: UnicodeClasses) -> [Piece] {
-    guard !bytes.isEmpty else { return [] }
-    let whole = 0..<bytes.count
-    let pieces = firstPass.isEmpty ? [Piece.text(whole)] : firstPass.split(bytes, whole, classes: classes)
-    if secondPass.isEmpty { return pieces }
-    return pieces.flatMap { piece in
-      guard case .text(let range) = piece else { return [piece] }
-      return secondPass.split(bytes, range, classes: classes)
-    }
+  /// Splits a stretch of text at the added tokens of one pass; no text gives no piece.
+  func split(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ pass: Pass) -> [Piece] {
+    if range.isEmpty { return [] }
+    let matcher = pass == .beforeNormalizing ? firstPass : secondPass
+    return matcher.isEmpty ? [.text(range)] : matcher.split(bytes, range)
   }
 }
 
@@ -74,8 +80,8 @@ extension AddedTokens {
 
     init(_ tokens: [Entry]) {
       starts = tokens.isEmpty ? [] : Array(repeating: [], count: 256)
-      for entry in tokens.sorted(by: { $0.token.content.count > $1.token.content.count }) {
-        starts[Int(entry.token.content[0])].append(entry)
+      for entry in tokens.sorted(by: { $0.token.pattern.count > $1.token.pattern.count }) {
+        starts[Int(entry.token.pattern[0])].append(entry)
       }
     }
 
@@ -84,14 +90,14 @@ extension AddedTokens {
       let candidates = starts[Int(bytes[position])]
       if candidates.isEmpty { return nil }
       return candidates.first { candidate in
-        let content = candidate.token.content
+        let content = candidate.token.pattern
         guard position + content.count <= end else { return false }
         return bytes[position..<position + content.count].elementsEqual(content)
       }
     }
 
-    func split(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, classes: UnicodeClasses) -> [Piece] {
-      let text = TextEdges(bytes: bytes, range: range, classes: classes)
+    func split(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> [Piece] {
+      let text = TextEdges(bytes: bytes, range: range, classes: .shared)
       var pieces: [Piece] = []
       var done = range.lowerBound
       var position = range.lowerBound
@@ -101,7 +107,7 @@ extension AddedTokens {
           continue
         }
         var start = position
-        var stop = position + token.content.count
+        var stop = position + token.pattern.count
         position = stop
         if token.singleWord && (text.wordEnds(at: start) || text.wordStarts(at: stop)) { continue }
         if token.stripsLeft { start = text.startOfSpace(endingAt: start) }
@@ -112,50 +118,6 @@ extension AddedTokens {
       }
       if done != range.upperBound { pieces.append(.text(done..<range.upperBound)) }
       return pieces
-    }
-  }
-
-  /// What lies on either side of a place in the text.
-  private struct TextEdges {
-    let bytes: UnsafeBufferPointer<UInt8>
-    let range: Range<Int>
-    let classes: UnicodeClasses
-
-    /// The scalar that ends at a place, and where it starts; nil at the start of the text.
-    private func scalar(before position: Int) -> (value: UInt32, start: Int)? {
-      var start = position
-      repeat {
-        guard start > range.lowerBound else { return nil }
-        start -= 1
-      } while bytes[start] & 0xC0 == 0x80
-      return UTF8Scalars.element(in: bytes, at: start).scalar.map { ($0, start) }
-    }
-
-    /// The scalar that starts at a place, and where it ends; nil at the end of the text.
-    private func scalar(after position: Int) -> (value: UInt32, end: Int)? {
-      guard position < range.upperBound else { return nil }
-      let element = UTF8Scalars.element(in: bytes, at: position)
-      return element.scalar.map { ($0, position + element.length) }
-    }
-
-    func wordEnds(at position: Int) -> Bool {
-      scalar(before: position).map { classes.isWord($0.value) } ?? false
-    }
-
-    func wordStarts(at position: Int) -> Bool {
-      scalar(after: position).map { classes.isWord($0.value) } ?? false
-    }
-
-    func startOfSpace(endingAt position: Int) -> Int {
-      var position = position
-      while let (value, start) = scalar(before: position), classes.group(value) == .space { position = start }
-      return position
-    }
-
-    func endOfSpace(startingAt position: Int) -> Int {
-      var position = position
-      while let (value, end) = scalar(after: position), classes.group(value) == .space { position = end }
-      return position
     }
   }
 }

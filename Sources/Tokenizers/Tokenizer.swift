@@ -1,7 +1,7 @@
 /// A text tokenizer: text to the ids of a checkpoint's vocabulary, and back.
 ///
-/// Ids equal those of the reference implementation (Hugging Face tokenizers) on every text. Text is taken as it is:
-/// it is never put into another Unicode normal form, and tokens are compared by their UTF-8 bytes.
+/// Ids equal those of the reference implementation (Hugging Face tokenizers) on every text. Only the normaliser that the
+/// files ask for changes text, and tokens are compared by their UTF-8 bytes.
 public protocol Tokenizer: Sendable {
   /// The number of tokens, added tokens included.
   ///
@@ -10,6 +10,9 @@ public protocol Tokenizer: Sendable {
 
   /// The tokens with a role that the checkpoint's files name.
   var specialTokens: SpecialTokens { get }
+
+  /// The ids that special tokens add in front of a text and behind it, such as a beginning-of-sequence token.
+  var affixes: (prefix: [Int32], suffix: [Int32]) { get }
 
   /// The ids of a text.
   ///
@@ -62,6 +65,12 @@ public struct SpecialTokens: Sendable {
   public var pad: SpecialToken?
   /// `unk_token`, which stands for what the vocabulary cannot express.
   public var unknown: SpecialToken?
+  /// `cls_token`, which opens a text for classification.
+  public var classification: SpecialToken?
+  /// `sep_token`, which stands between and behind texts.
+  public var separator: SpecialToken?
+  /// `mask_token`, which stands for a word to be guessed.
+  public var mask: SpecialToken?
   /// The ids that `decode(_:skipSpecialTokens:)` leaves out.
   public var ids: Set<Int32> = []
 

@@ -16,6 +16,8 @@ public struct ByteTokenizer: Tokenizer {
 
   public var vocabularySize: Int { addsBeginToken ? 258 : 257 }
 
+  public var affixes: (prefix: [Int32], suffix: [Int32]) { (addsBeginToken ? [257] : [], []) }
+
   public func encode(_ text: String, addSpecialTokens: Bool) -> [Int32] {
     (addSpecialTokens && addsBeginToken ? [257] : []) + text.utf8.map { Int32($0) }
   }

@@ -23,8 +23,8 @@ struct CheckpointSettings {
   }
 
   private(set) var addsPrefixSpace: Bool?
-  private(set) var addsBegin = false
-  private(set) var addsEnd = false
+  private(set) var addsBegin: Bool?
+  private(set) var addsEnd: Bool?
   /// Whether special tokens that the files do not name are those of GPT-2.
   private var isGPT2Family: Bool?
   /// The special tokens by role, nil where a file says null.
@@ -40,8 +40,8 @@ struct CheckpointSettings {
     var hasDecoder = false
     if let file = try Self.open("tokenizer_config.json", in: directory) {
       addsPrefixSpace = try file.bool(file.root, "add_prefix_space", "")
-      addsBegin = try file.bool(file.root, "add_bos_token", "") ?? false
-      addsEnd = try file.bool(file.root, "add_eos_token", "") ?? false
+      addsBegin = try file.bool(file.root, "add_bos_token", "")
+      addsEnd = try file.bool(file.root, "add_eos_token", "")
       if let name = try file.string(file.root, "tokenizer_class", "") { isGPT2Family = name.hasPrefix("GPT2Tokenizer") }
       try readSpecialTokens(file)
       if let decoder = file.root["added_tokens_decoder"], !decoder.isNull {
@@ -136,10 +136,11 @@ struct CheckpointSettings {
     var result = SpecialTokens()
     for (role, path) in [
       ("bos_token", \SpecialTokens.begin), ("eos_token", \.end), ("pad_token", \.pad), ("unk_token", \.unknown),
+      ("cls_token", \.classification), ("sep_token", \.separator), ("mask_token", \.mask),
     ] {
       if let entry = named[role] {
         result[keyPath: path] = entry.flatMap { Self.special($0.token.content, list) }
-      } else if role != "pad_token" && isGPT2Family ?? defaultsToGPT2 {
+      } else if ["bos_token", "eos_token", "unk_token"].contains(role) && isGPT2Family ?? defaultsToGPT2 {
         result[keyPath: path] = Self.special(Array("<|endoftext|>".utf8), list)
       }
     }

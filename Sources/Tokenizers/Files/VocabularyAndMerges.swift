@@ -4,25 +4,25 @@ import Foundation
 enum VocabularyAndMerges {
   static func tokenizer(
     _ vocabularyFile: URL, _ mergesFile: URL, _ settings: CheckpointSettings
-  ) throws -> ByteLevelBPETokenizer {
+  ) throws -> PipelineTokenizer {
     let file = try JSONFile(vocabularyFile)
     let vocabulary = try Vocabulary(file.root, file: file, place: "")
     let model = try model(vocabulary, mergesFile)
     var list = AddedTokenList(vocabulary: vocabulary)
-    var specialTokens = try settings.specialTokens(adding: &list, defaultsToGPT2: true)
+    let specialTokens = try settings.specialTokens(adding: &list, defaultsToGPT2: true)
     // The GPT-2 tokenizer class registers its tokens, so that they are found in text.
     for token in [specialTokens.begin, specialTokens.end, specialTokens.unknown].compactMap(\.self) {
       let content = Array(token.content.utf8)
       if !list.contains(content) { try list.add(.special(content), stated: nil, file: file, place: token.content) }
     }
-    specialTokens.ids = Set(list.entries.filter(\.token.special).map(\.id))
-    var result = ByteLevelBPETokenizer.Settings()
-    result.addedTokens = AddedTokens(list.entries)
-    result.addsPrefixSpace = settings.addsPrefixSpace ?? false
-    if settings.addsBegin, let begin = specialTokens.begin { result.prefix = [begin.id] }
-    if settings.addsEnd, let end = specialTokens.end { result.suffix = [end.id] }
-    result.specialTokens = specialTokens
-    return ByteLevelBPETokenizer(model: model, settings: result)
+    var parts = PipelineTokenizer.Parts()
+    parts.preTokenizer = [.byteLevel(addsPrefixSpace: settings.addsPrefixSpace ?? false, splitsWords: true)]
+    parts.decoder = .byteLevel
+    if settings.addsBegin == true, let begin = specialTokens.begin { parts.prefix = [begin.id] }
+    if settings.addsEnd == true, let end = specialTokens.end { parts.suffix = [end.id] }
+    parts.specialTokens = specialTokens
+    parts.setAddedTokens(list.entries)
+    return PipelineTokenizer(model: .bytes(model), parts: parts)
   }
 
   /// Lines end in LF or CRLF; a line that starts with `#version` is no merge.

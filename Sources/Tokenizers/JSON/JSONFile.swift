@@ -85,4 +85,36 @@ struct JSONFile {
     }
     return id
   }
+
+  /// Refuses keys that are not known: what they ask for would be left out in silence.
+  func checkKeys(_ object: JSONValue, _ place: String, _ known: Set<String>) throws {
+    for member in try members(object, place) {
+      let key = String(decoding: member.key, as: UTF8.self)
+      if !known.contains(key) { throw unsupported("\(place)\(key)", "the key \"\(key)\"") }
+    }
+  }
+
+  /// A value that must be there.
+  func required<Value>(_ value: Value?, _ place: String) throws -> Value {
+    guard let value else { throw invalid(place, "is missing") }
+    return value
+  }
+
+  /// A whole number from 0 up to a bound, or nil where the key is absent or null.
+  func count(_ object: JSONValue, _ key: String, _ place: String, upTo bound: Int = 1 << 31) throws -> Int? {
+    guard let value = object[key], !value.isNull else { return nil }
+    guard case .number(let digits) = value.content, let count = Int(String(decoding: digits, as: UTF8.self)),
+      count >= 0, count <= bound
+    else { throw invalid("\(place)\(key)", "is not a whole number from 0 to \(bound)") }
+    return count
+  }
+
+  /// The one character of a string, or nil where the key is absent or null.
+  func scalar(_ object: JSONValue, _ key: String, _ place: String) throws -> UInt32? {
+    guard let text = try string(object, key, place) else { return nil }
+    guard text.unicodeScalars.count == 1, let scalar = text.unicodeScalars.first else {
+      throw invalid("\(place)\(key)", "is not one character")
+    }
+    return scalar.value
+  }
 }

@@ -81,4 +81,43 @@ enum UTF8Scalars {
       bytes.append(0x80 | UInt8(scalar & 0x3F))
     }
   }
+
+  /// Calls `body` with each scalar of well-formed UTF-8.
+  @inline(__always)
+  static func forEach(_ bytes: UnsafeBufferPointer<UInt8>, _ body: (UInt32) -> Void) {
+    var position = 0
+    while position < bytes.count {
+      if bytes[position] < 0x80 {
+        body(UInt32(bytes[position]))
+        position += 1
+        continue
+      }
+      let element = element(in: bytes, at: position)
+      guard let scalar = element.scalar else { preconditionFailure("well-formed UTF-8 is expected") }
+      body(scalar)
+      position += element.length
+    }
+  }
+
+  /// The scalars of well-formed UTF-8.
+  static func decode(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt32] {
+    var scalars: [UInt32] = []
+    scalars.reserveCapacity(bytes.count)
+    forEach(bytes) { scalars.append($0) }
+    return scalars
+  }
+
+  /// The UTF-8 form of scalars.
+  static func encode(_ scalars: [UInt32]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(scalars.count * 2)
+    for scalar in scalars { append(scalar, to: &bytes) }
+    return bytes
+  }
+
+  /// The number of bytes of a scalar.
+  @inline(__always)
+  static func length(of scalar: UInt32) -> Int {
+    scalar < 0x80 ? 1 : scalar < 0x800 ? 2 : scalar < 0x10000 ? 3 : 4
+  }
 }

@@ -58,4 +58,11 @@ struct MergeTable: Sendable {
       slot = (slot + 1) & mask
     }
   }
+
+  /// The pairs that merge, in no order.
+  var pairs: [(left: Int32, right: Int32)] {
+    keys.filter { $0 != Self.vacant }.map {
+      (Int32(truncatingIfNeeded: $0 >> 32), Int32(truncatingIfNeeded: $0 & 0xFFFF_FFFF))
+    }
+  }
 }

@@ -47,4 +47,12 @@ enum ByteAlphabet {
       return read
     }
   }
+
+  /// The ids of the tokens `<0x00>` to `<0xFF>`, -1 for those that the vocabulary lacks.
+  static func fallbackIDs(_ vocabulary: Vocabulary) -> [Int32] {
+    (0..<256).map { byte in
+      let digits = String(byte, radix: 16, uppercase: true)
+      return vocabulary[Array("<0x\(byte < 16 ? "0" : "")\(digits)>".utf8)] ?? -1
+    }
+  }
 }
