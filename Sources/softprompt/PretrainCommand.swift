@@ -115,6 +115,14 @@ private struct PretrainingSource {
   let origin: ModelOrigin
 
   init(_ configuration: RunConfiguration, on backend: any ComputeBackend) throws {
+    try self.init(unchecked: configuration, on: backend)
+    guard model.facts.kind == .causal else {
+      throw MethodError.refused(
+        "pretrain teaches a model the next token of plain text, which '\(model.facts.modelType)' is not made for")
+    }
+  }
+
+  private init(unchecked configuration: RunConfiguration, on backend: any ComputeBackend) throws {
     let options = configuration.modelOptions(trainable: true)
     if let path = configuration.model {
       guard configuration.configJSON == nil, configuration.tokenizer == nil else {

@@ -41,6 +41,10 @@ struct TunedModel {
     let prompt: any Prompt
     if let adapter {
       try adapter.check(fits: opened.model.facts)
+      guard adapter.modules.isEmpty else {
+        throw MethodError.refused(
+          "\(adapter.path): an adapter with a part of the model ('\(adapter.modules[0].name)') does not write text")
+      }
       prompt = try StaticPrompt(
         values: adapter.prompt.values, length: adapter.prompt.length, width: adapter.prompt.width, isTrainable: false,
         on: backend)

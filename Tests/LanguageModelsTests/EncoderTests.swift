@@ -180,7 +180,8 @@ import Testing
     #expect(again.facts == model.facts)
     #expect(again.parameters.map(\.name) == model.parameters.map(\.name))
     for (first, second) in zip(model.parameters, again.parameters) {
-      #expect(try TensorBytes.of(first.value, on: backend) == TensorBytes.of(second.value, on: backend), "\(first.name)")
+      #expect(
+        try TensorBytes.of(first.value, on: backend) == TensorBytes.of(second.value, on: backend), "\(first.name)")
     }
   }
 

@@ -14,7 +14,7 @@ struct ReferenceValues {
     expected = try SafetensorsFile(url: directory.appendingPathComponent("expected.safetensors"))
   }
 
-  /// The numbers 0, 1, ... for which there is a tensor `name.number`.
+  /// The numbers from 0 on for which there is a tensor `name.number`.
   func numbers(of name: String) -> [Int] { (0...).prefix { has("\(name).\($0)") } }
 
   func has(_ name: String) -> Bool { expected.entries[name] != nil }

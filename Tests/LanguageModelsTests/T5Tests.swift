@@ -207,7 +207,8 @@ import Testing
     #expect(again.facts == model.facts)
     for (first, second) in zip(model.parameters, again.parameters) {
       #expect(first.name == second.name)
-      #expect(try TensorBytes.of(first.value, on: backend) == TensorBytes.of(second.value, on: backend), "\(first.name)")
+      #expect(
+        try TensorBytes.of(first.value, on: backend) == TensorBytes.of(second.value, on: backend), "\(first.name)")
     }
   }
 }

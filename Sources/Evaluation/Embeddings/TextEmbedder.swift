@@ -173,7 +173,8 @@ public struct TextEmbedder {
       case .normalize: mapRows(\.normalized)
       case .dense(let layer):
         guard layer.inputs == width else {
-          throw EvaluationError.refused("a dense layer of modules.json reads \(layer.inputs) columns, there are \(width)")
+          throw EvaluationError.refused(
+            "a dense layer of modules.json reads \(layer.inputs) columns, there are \(width)")
         }
         values = try layer(values, on: backend)
         width = layer.outputs

@@ -19,7 +19,9 @@ enum BERT: ModelFamily {
       guard let pooler else { return hidden }
       return try tape.activation(.tanh, try pooler(hidden, on: tape))
     }
-    try weights.finish(ignoring: ["embeddings.position_ids", "cls.seq_relationship.weight", "cls.seq_relationship.bias"])
+    try weights.finish(ignoring: [
+      "embeddings.position_ids", "cls.seq_relationship.weight", "cls.seq_relationship.bias",
+    ])
     return BidirectionalEncoder(
       try sizes.facts(modelType, maximumPositions: sizes.positions), parts, weights)
   }
