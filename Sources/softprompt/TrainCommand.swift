@@ -77,7 +77,8 @@ struct TrainCommand: ParsableCommand {
     let prompted = PromptedModel(model: opened.model, prompt: try prompt(method, start, opened, options, backend))
     let files = PromptedModelFiles(
       prompted,
-      settings: AdapterSettings(method: method, truncation: configuration.truncate, demonstrations: pool?.settings,
+      settings: AdapterSettings(
+        method: method, truncation: configuration.truncate, demonstrations: pool?.settings,
         task: taskData.task),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))

@@ -30,7 +30,8 @@ public struct ExampleEncoder: Sendable {
       throw MethodError.refused("--truncate: fields are cut longest first or last first, not both")
     }
     if truncation.fieldCut != nil, texts?.templates.contains(where: \.mayBeCut) != true {
-      throw MethodError.refused("--truncate fields-longest and fields-last need a template with a field that may be cut")
+      throw MethodError.refused(
+        "--truncate fields-longest and fields-last need a template with a field that may be cut")
     }
     for text in texts?.templates ?? [] where text.hasMask {
       if codec.maskToken == nil, !text.endsInMask {
@@ -38,7 +39,8 @@ public struct ExampleEncoder: Sendable {
           "the template '\(text.source)' has text behind {mask}, which a model without a mask token cannot use")
       }
       if codec.maskToken != nil, !truncation.isDisjoint(with: [.inputStart, .inputEnd]) {
-        throw MethodError.refused("--truncate: cutting the input could cut {mask}; fields-longest or fields-last do not")
+        throw MethodError.refused(
+          "--truncate: cutting the input could cut {mask}; fields-longest or fields-last do not")
       }
     }
   }
@@ -81,7 +83,8 @@ public struct ExampleEncoder: Sendable {
   ///   if the model has no embedding for one of its tokens; `.badField` without a target or a field.
   public func encode(_ example: Example, round: Int = 0, template index: Int? = nil) throws -> EncodedExample {
     try encode(
-      example, target: codec.encode(try example.target()) + [codec.endToken], reserved: 0, round: round, template: index,
+      example, target: codec.encode(try example.target()) + [codec.endToken], reserved: 0, round: round,
+      template: index,
       separator: codec.separator)
   }
 
