@@ -26,16 +26,20 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public var method: Method
   public var truncation: [String]
   public var demonstrations: Demonstrations?
+  /// How rows become examples; nil for plain rows of inputs and targets.
+  public var task: TaskFormat?
   /// What the head answers and where it reads; nil for text.
   public var head: HeadRecord?
 
   public init(
-    method: Method, truncation: Truncation, demonstrations: Demonstrations?, head: HeadRecord? = nil
+    method: Method, truncation: Truncation, demonstrations: Demonstrations?, task: TaskFormat? = nil,
+    head: HeadRecord? = nil
   ) {
     format = Self.currentFormat
     self.method = method
     self.truncation = Truncation.names.filter { truncation.contains($0.value) }.map(\.name)
     self.demonstrations = demonstrations
+    self.task = task
     self.head = head
   }
 
