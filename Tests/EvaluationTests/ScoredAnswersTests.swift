@@ -44,23 +44,24 @@ import Testing
     let rows = ["a", "a", "b", "c"].map { Self.row($0, kind: .string) }
     // F1 of a: 2/3, of b: 2/3, of c: 0; d occurs only among the predictions: 0.
     let predictions = ["a", "b", "b", "d"]
-    #expect(abs(try #require(try Self.value(.macroF1, predictions, rows)) - (2.0 / 3 + 2.0 / 3) / 4) < 1e-15)
+    let macro = try #require(try Self.value(.macroF1, predictions, rows))
+    #expect(abs(macro - 1.0 / 3) < 1e-15)
     #expect(try Self.value(.microF1, predictions, rows) == 0.5)
   }
 
   @Test func numbers() throws {
     let rows = ["1", "2.0", "3", "4.5"].map { Self.row($0, kind: .number) }
     let predictions = ["1", "2", "2", " 5 "]
-    // Ranks of the predictions: 1, 2.5, 2.5, 4 beside 1, 2, 3, 4: 1 - covariance 4.5 over sqrt(4.5 * 5).
-    #expect(abs(try #require(try Self.value(.spearman, predictions, rows)) - 4.5 / (4.5 * 5.0).squareRoot()) < 1e-12)
-    #expect(abs(try #require(try Self.value(.meanSquaredError, predictions, rows)) - 1.25 / 4) < 1e-15)
-    // Means 2.5 and 2.625; covariance sum 5.875 - ..., from the definition in Double.
-    let (x, y) = ([1.0, 2, 2, 5], [1.0, 2, 3, 4.5])
-    let (mx, my) = (x.reduce(0, +) / 4, y.reduce(0, +) / 4)
-    let covariance = zip(x, y).reduce(0) { $0 + ($1.0 - mx) * ($1.1 - my) }
-    let spread = x.reduce(0) { $0 + ($1 - mx) * ($1 - mx) } * y.reduce(0) { $0 + ($1 - my) * ($1 - my) }
+    // Ranks of the predictions: 1, 2.5, 2.5, 4 beside 1, 2, 3, 4: products of differences 4.5, squares 4.5 and 5.
+    let spearman = try #require(try Self.value(.spearman, predictions, rows))
+    let expectedSpearman = 4.5 / (4.5 * 5.0).squareRoot()
+    #expect(abs(spearman - expectedSpearman) < 1e-12)
+    let error = try #require(try Self.value(.meanSquaredError, predictions, rows))
+    #expect(abs(error - 1.25 / 4) < 1e-15)
+    // Means 2.5 and 2.625: products of differences 2.4375 + 0.3125 - 0.1875 + 4.6875, squares 9 and 6.6875.
     let pearson = try #require(try Self.value(.pearson, predictions, rows))
-    #expect(abs(pearson - covariance / spread.squareRoot()) < 1e-12)
+    let expectedPearson = 7.25 / (9 * 6.6875).squareRoot()
+    #expect(abs(pearson - expectedPearson) < 1e-12)
     #expect(try Self.value(.pearson, ["1", "1", "1", "1"], rows) == nil)
     let word = #expect(throws: EvaluationError.self) {
       try EvaluationMetric.pearson.value(of: ScoredAnswers(["x"], for: [rows[0]], places: ["p.jsonl:9"]))
