@@ -28,13 +28,19 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public var demonstrations: Demonstrations?
   /// How rows become examples; nil for plain rows of inputs and targets.
   public var task: TaskFormat?
+  /// What the head answers and where it reads; nil for text.
+  public var head: HeadRecord?
 
-  public init(method: Method, truncation: Truncation, demonstrations: Demonstrations?, task: TaskFormat? = nil) {
+  public init(
+    method: Method, truncation: Truncation, demonstrations: Demonstrations?, task: TaskFormat? = nil,
+    head: HeadRecord? = nil
+  ) {
     format = Self.currentFormat
     self.method = method
     self.truncation = Truncation.names.filter { truncation.contains($0.value) }.map(\.name)
     self.demonstrations = demonstrations
     self.task = task
+    self.head = head
   }
 
   /// What may be cut.
@@ -70,7 +76,7 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
     return settings
   }
 
-  func write(_ directory: URL) throws {
+  public func write(_ directory: URL) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try AtomicFile.write(try encoder.encode(self), to: directory.appendingPathComponent(Adapter.settingsName))

@@ -27,6 +27,7 @@ public struct RunConfiguration: Sendable, Equatable {
   /// `random`, `vocabulary`, `text:STRING` or `adapter:DIR`.
   public var promptInit = "vocabulary"
   public var head: Head?
+  public var headToken: HeadToken?
   public var trainable: Trainable?
   public var demonstrations: DemonstrationSelection?
   public var shots: Int?
@@ -105,7 +106,11 @@ public struct RunConfiguration: Sendable, Equatable {
       }
     }
     if let promptLength { method.promptLength = promptLength }
-    if let head { method.head = head }
+    if let head {
+      method.head = head
+      if !head.kind.isTrained { method.headToken = nil }
+    }
+    if let headToken { method.headToken = headToken }
     if let trainable { method.trainable = trainable }
     if let demonstrations {
       method.demonstrations = demonstrations
