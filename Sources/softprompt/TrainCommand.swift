@@ -28,7 +28,8 @@ struct TrainCommand: ParsableCommand {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Several files in place of --data, each drawn from as often as its weight says.", valueName: "file=weight"))
+      "Several files in place of --data, each drawn from as often as its weight says; a task of its own is file=weight:preset.",
+      valueName: "file=weight"))
   var mix: [String] = []
 
   @Option(help: "Train on so many examples of each label, drawn with the seed (default: all).")
@@ -132,7 +133,8 @@ struct TrainCommand: ParsableCommand {
     guard try Method.named(configuration.method).head == .languageModel else { return nil }
     let directory = try ModelDirectory(URL(fileURLWithPath: model, isDirectory: true))
     guard try ClassifierLayout.isEncoder(directory.configuration) else { return nil }
-    return try configuration.preset.map { try Preset.named($0).format.labelsAreValues } == true ? .regressor : .classifier
+    return try configuration.preset.map { try Preset.named($0).format.labelsAreValues } == true
+      ? .regressor : .classifier
   }
 
   private static func headRequest(

@@ -205,4 +205,30 @@ import Testing
       }.contains("exclude each other"))
     #expect(try TaskData(configuration { $0.data = [one] }).mixture == nil)
   }
+
+  @Test func filesWithTasksOfTheirOwn() throws {
+    let rte = try folder.write(
+      "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"entailment\"}\n", to: "rte.jsonl"
+    ).path
+    let wic = try folder.write(
+      "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"word\": \"w\", \"label\": false}\n", to: "wic.jsonl"
+    ).path
+    let plain = try folder.write("{\"input\": \"a\", \"target\": \"b\"}\n", to: "plain.jsonl").path
+    let mix = ["\(rte)=1:superglue/rte", "\(wic)=2:superglue/wic", "\(plain)=1"]
+    let data = try TaskData(configuration { $0.mix = mix })
+    #expect(data.examples.map(\.input) == ["sentence1: p sentence2: h", "sentence1: a sentence2: b word: w", "a"])
+    #expect(data.examples.map(\.targets) == [["yes"], ["no"], ["b"]])
+    #expect(data.task == nil && data.mixture?.shares == [0.25, 0.5, 0.25])
+    #expect(data.examples.allSatisfy { $0.fields.isEmpty && $0.label == nil })
+    #expect(
+      message {
+        _ = try TaskData(
+          configuration {
+            $0.mix = mix
+            $0.head = .classifier
+            $0.prompt = Method.PromptKind.none
+            $0.trainable = .all
+          })
+      }.contains("language-model"))
+  }
 }
