@@ -25,7 +25,7 @@ struct ConfigurationKey: Sendable {
     text("demonstration-data", \.demonstrationData), truncation,
     text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),
     integer("template-count", \.templateCount, atLeast: 1),
-    number("template-hamming-weight", \.templateHammingWeight, atLeast: 0),
+    templateHammingWeight,
     text("inference-template", \.inferenceTemplate), names("labels", \.labels),
     names("label-words", \.labelWords), integer("examples-per-label", \.examplesPerLabel, atLeast: 1),
     texts("mix", \.mix),
@@ -233,6 +233,15 @@ struct ConfigurationKey: Sendable {
     get: { configuration in
       configuration.truncate.isEmpty
         ? nil : .list(Truncation.names.filter { configuration.truncate.contains($0.value) }.map(\.name))
+    })
+
+  /// Written only where it was changed: few runs have a pool of templates.
+  private static let templateHammingWeight = ConfigurationKey(
+    name: "template-hamming-weight",
+    set: { configuration, value in checked(value, atLeast: 0) { configuration.templateHammingWeight = $0 } },
+    get: {
+      let weight = $0.templateHammingWeight
+      return weight == RunConfiguration().templateHammingWeight ? nil : .number(weight)
     })
 
   private static let learningRate = ConfigurationKey(
