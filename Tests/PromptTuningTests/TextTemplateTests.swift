@@ -107,6 +107,14 @@ import Tokenizers
     #expect(throws: MethodError.self) { try Self.encoder(["{a} {mask}"], .inputEnd, cloze: true) }
   }
 
+  @Test func aHeadThatReadsTheMaskNeedsOneInEveryTemplate() throws {
+    try Self.encoder(["{a} {mask}", "{mask} {a}"], cloze: true).checkMasks()
+    let error = #expect(throws: MethodError.self) {
+      try Self.encoder(["{a} {mask}", "so {a}"], cloze: true).checkMasks()
+    }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("'so {a}'"))
+  }
+
   @Test func fieldsAreCutAndTheRestStays() throws {
     let row = Self.row(["q": "question?", "a": "abcdefgh", "b": "1234"], target: "no")
     // "question? abcdefgh 1234" and a newline are 24 tokens, the target 3.
