@@ -74,9 +74,7 @@ struct TrainCommand: ParsableCommand {
       codec: opened.codec, template: pool?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
       truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
     encoder.answers = try AnswerSource(type(of: head).answers, taskData.task)
-    if method.headToken == .mask || (method.head == .verbalizer && opened.codec.maskToken != nil) {
-      try encoder.checkMasks()
-    }
+    try encoder.check(has: head.wanted)
     let data = try EncodedExamples(examples, encoder: encoder, mixture: taskData.mixture)
     let inference = try encoder.choosing(taskData.task?.inferenceTemplate.choice ?? .sampled)
     let validation = try taskData.validation.map { try EncodedExamples($0, encoder: inference) }

@@ -108,9 +108,9 @@ import Tokenizers
   }
 
   @Test func aHeadThatReadsTheMaskNeedsOneInEveryTemplate() throws {
-    try Self.encoder(["{a} {mask}", "{mask} {a}"], cloze: true).checkMasks()
+    try Self.encoder(["{a} {mask}", "{mask} {a}"], cloze: true).check(has: .mask)
     let error = #expect(throws: MethodError.self) {
-      try Self.encoder(["{a} {mask}", "so {a}"], cloze: true).checkMasks()
+      try Self.encoder(["{a} {mask}", "so {a}"], cloze: true).check(has: .mask)
     }
     #expect("\(error.map { "\($0)" } ?? "")".contains("'so {a}'"))
   }

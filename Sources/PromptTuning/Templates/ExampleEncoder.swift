@@ -47,19 +47,6 @@ public struct ExampleEncoder: Sendable {
     }
   }
 
-  /// Checks that a head that reads the mask token finds one in every template.
-  ///
-  /// - Throws: `MethodError.badTemplate` naming the template; `.refused` without any.
-  public func checkMasks() throws {
-    guard let texts else {
-      throw MethodError.refused("a head that reads the mask token needs a --template with {mask}")
-    }
-    for text in texts.templates where !text.hasMask {
-      throw MethodError.badTemplate(
-        place: "the template '\(text.source)'", reason: "has no {mask}, which the head reads")
-    }
-  }
-
   /// How many templates an example can be put into words by; 1 without a pool.
   public var templateCount: Int { texts?.count ?? 1 }
 
