@@ -17,10 +17,12 @@ public struct Method: Sendable, Hashable, Codable {
   /// How many virtual tokens; 0 without a prompt.
   public var promptLength: Int
   public var head: Head
+  /// Whose hidden state a classifier or a regressor reads; nil for what suits the model.
+  public var headToken: HeadToken?
   public var trainable: Trainable
 
   /// The names of the known points.
-  public static let names = ["prompt-tuning", "icl", "fine-tuning"]
+  public static let names = ["prompt-tuning", "icl", "fine-tuning", "dynamar"]
 
   /// The number of virtual tokens unless it is chosen.
   public static let defaultPromptLength = 20
@@ -42,6 +44,11 @@ public struct Method: Sendable, Hashable, Codable {
       Method(
         name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .languageModel,
         trainable: .all)
+    case "dynamar":
+      // DynaMaR (X. Sun et al., 2022): templates of a pool, the mask token's hidden state, everything trained.
+      Method(
+        name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .classifier, headToken: .mask,
+        trainable: .all)
     default:
       throw MethodError.refused("unknown method '\(name)'; known are \(names.joined(separator: ", "))")
     }
@@ -56,8 +63,12 @@ public struct Method: Sendable, Hashable, Codable {
       throw MethodError.refused("a prompt needs at least one virtual token")
     default: break
     }
-    if trainable == .prompt, prompt == .none {
+    if trainable == .prompt, prompt == .none, !head.kind.isTrained {
       throw MethodError.refused("there is no prompt to train: choose --prompt static, or --trainable all or none")
+    }
+    if headToken != nil, !head.kind.isTrained {
+      throw MethodError.refused(
+        "--head-token makes no sense with --head \(head.rawValue), which reads where the model predicts a token")
     }
     switch demonstrations {
     case .none where shots != 0:

@@ -4,6 +4,7 @@ import PromptTuning
 extension DemonstrationSelection: ExpressibleByArgument {}
 extension Method.PromptKind: ExpressibleByArgument {}
 extension Head: ExpressibleByArgument {}
+extension HeadToken: ExpressibleByArgument {}
 extension Trainable: ExpressibleByArgument {}
 
 /// The options that decide what the model reads around an example; they stand above what an adapter remembers.
@@ -19,10 +20,12 @@ struct TemplateArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What may be cut from an example that is too long: demonstrations, input-start, input-end, or a list of them.",
+      "What may be cut from an example that is too long: \(Truncation.names.map(\.name).joined(separator: ", ")), or a list.",
       discussion: "Without it such an example is an error. Demonstrations go first; cuts are counted and reported.",
       valueName: "parts"))
   var truncate: Truncation?
+
+  @OptionGroup var task: TaskArguments
 
   /// Puts what was given here over a method.
   ///
@@ -76,11 +79,30 @@ struct MethodArguments: ParsableArguments {
         """, valueName: "start"))
   var promptInit: String?
 
-  @Option(help: "What turns hidden states into a loss: language-model.")
-  var head: Head?
+  @OptionGroup var head: HeadArguments
 
   @Option(help: "What is trained: prompt, all or none.")
   var trainable: Trainable?
 
   @OptionGroup var template: TemplateArguments
+}
+
+/// The options that choose a head.
+struct HeadArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "What turns hidden states into a loss: \(Head.allCases.map(\.rawValue).joined(separator: ", ")).",
+      discussion: """
+        language-model: the target's tokens. verbalizer: the model's own scores of the label words. classifier, \
+        regressor: layers of their own, or the checkpoint's, that learn 'label'. Default: the method's; for an encoder \
+        classifier.
+        """, valueName: "head"))
+  var head: Head?
+
+  @Option(
+    help: """
+      The hidden state that a classifier or a regressor reads: first, last, mean or mask (default: the one that the \
+      model's family reads; for an encoder-decoder mean).
+      """)
+  var headToken: HeadToken?
 }

@@ -180,12 +180,14 @@ extension ConfigurationLayer {
     set("prompt", options.prompt?.rawValue)
     set("prompt-length", options.promptLength)
     set("prompt-init", options.promptInit)
-    set("head", options.head?.rawValue)
+    set("head", options.head.head?.rawValue)
+    set("head-token", options.head.headToken?.rawValue)
     set("trainable", options.trainable?.rawValue)
     set("demonstrations", options.template.demonstrations?.rawValue)
     set("shots", options.template.shots)
     set("demonstration-data", options.template.demonstrationData)
     set("truncate", Truncation.names.filter { options.template.truncate?.contains($0.value) ?? false }.map(\.name))
+    set(options.template.task)
   }
 }
 

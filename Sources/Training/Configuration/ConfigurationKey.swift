@@ -19,9 +19,16 @@ struct ConfigurationKey: Sendable {
     texts("data", \.data), texts("validation", \.validation),
     integer("sequence-length", \.sequenceLength, atLeast: 1), text("output", \.output),
     text("method", \.method), choice("prompt", \.prompt), integer("prompt-length", \.promptLength, atLeast: 1),
-    text("prompt-init", \.promptInit), choice("head", \.head), choice("trainable", \.trainable),
+    text("prompt-init", \.promptInit), choice("head", \.head), choice("head-token", \.headToken),
+    choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
     text("demonstration-data", \.demonstrationData), truncation,
+    text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),
+    integer("template-count", \.templateCount, atLeast: 1),
+    templateHammingWeight,
+    text("inference-template", \.inferenceTemplate), names("labels", \.labels),
+    names("label-words", \.labelWords), integer("examples-per-label", \.examplesPerLabel, atLeast: 1),
+    texts("mix", \.mix),
     text("device", \.device), boolean("strict-device", \.strictDevice), choice("weights", \.weights),
     choice("compute-type", \.computeType),
     integer("batch-size", \.options.batchSize, atLeast: 1), integer("accumulate", \.options.accumulate, atLeast: 1),
@@ -81,6 +88,27 @@ struct ConfigurationKey: Sendable {
       get: {
         let items = $0[keyPath: path]
         return items.isEmpty ? nil : items.count == 1 ? .string(items[0]) : .list(items)
+      })
+  }
+
+  /// A list, or its items with commas between them.
+  private static func names(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
+    ConfigurationKey(
+      name: name,
+      set: {
+        let items: [String]
+        switch $1 {
+        case .list(let list): items = list
+        case .string(let text): items = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        default: return "must be a list, not \($1.kind)"
+        }
+        guard !items.isEmpty, items.allSatisfy({ !$0.isEmpty }) else { return "has an empty item" }
+        $0[keyPath: path] = items
+        return nil
+      },
+      get: {
+        let items = $0[keyPath: path]
+        return items.isEmpty ? nil : .list(items)
       })
   }
 
@@ -205,6 +233,15 @@ struct ConfigurationKey: Sendable {
     get: { configuration in
       configuration.truncate.isEmpty
         ? nil : .list(Truncation.names.filter { configuration.truncate.contains($0.value) }.map(\.name))
+    })
+
+  /// Written only where it was changed: few runs have a pool of templates.
+  private static let templateHammingWeight = ConfigurationKey(
+    name: "template-hamming-weight",
+    set: { configuration, value in checked(value, atLeast: 0) { configuration.templateHammingWeight = $0 } },
+    get: {
+      let weight = $0.templateHammingWeight
+      return weight == RunConfiguration().templateHammingWeight ? nil : .number(weight)
     })
 
   private static let learningRate = ConfigurationKey(

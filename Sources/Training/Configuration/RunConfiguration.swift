@@ -27,12 +27,32 @@ public struct RunConfiguration: Sendable, Equatable {
   /// `random`, `vocabulary`, `text:STRING` or `adapter:DIR`.
   public var promptInit = "vocabulary"
   public var head: Head?
+  public var headToken: HeadToken?
   public var trainable: Trainable?
   public var demonstrations: DemonstrationSelection?
   public var shots: Int?
   /// The pool of demonstrations; nil for the training data.
   public var demonstrationData: String?
   public var truncate: Truncation = []
+
+  // MARK: - Task; nil stands for what the preset says, or for rows of inputs and targets
+
+  public var preset: String?
+  public var template: String?
+  /// A file of templates, one a line.
+  public var templateFile: String?
+  /// How many of the file's templates to take, unlike ones; nil for all.
+  public var templateCount: Int?
+  /// The weight of the Hamming distance in choosing unlike templates; the Levenshtein distance has the rest.
+  public var templateHammingWeight = 0.5
+  /// `average`, or the number of a template from 1.
+  public var inferenceTemplate: String?
+  public var labels: [String] = []
+  public var labelWords: [String] = []
+  /// Examples of each label to train on; nil for all.
+  public var examplesPerLabel: Int?
+  /// `FILE=WEIGHT` for each file of a mixture, in place of `data`.
+  public var mix: [String] = []
 
   // MARK: - Device and precision
 
@@ -86,7 +106,11 @@ public struct RunConfiguration: Sendable, Equatable {
       }
     }
     if let promptLength { method.promptLength = promptLength }
-    if let head { method.head = head }
+    if let head {
+      method.head = head
+      if !head.kind.isTrained { method.headToken = nil }
+    }
+    if let headToken { method.headToken = headToken }
     if let trainable { method.trainable = trainable }
     if let demonstrations {
       method.demonstrations = demonstrations
