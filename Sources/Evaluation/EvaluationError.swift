@@ -10,8 +10,6 @@ public enum EvaluationError: Error, Sendable, CustomStringConvertible {
   case badContext(index: Int, reason: String)
   /// A score that is NaN or infinite.
   case nonFiniteScores(index: Int, step: Int)
-  /// A text that cannot be turned into a vector.
-  case badText(place: String, reason: String)
   /// A loss that is NaN or infinite.
   case nonFiniteLoss(example: String)
 
@@ -23,7 +21,6 @@ public enum EvaluationError: Error, Sendable, CustomStringConvertible {
     case .badContext(let index, let reason): "input \(index + 1) \(reason)"
     case .nonFiniteScores(let index, let step):
       "input \(index + 1): a score of new token \(step + 1) is not finite"
-    case .badText(let place, let reason): "\(place): the text \(reason)"
     case .nonFiniteLoss(let example): "\(example): the loss is not finite"
     }
   }

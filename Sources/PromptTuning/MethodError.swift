@@ -12,6 +12,10 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
   case unknownToken(source: ExampleSource, id: Int32, vocabularySize: Int)
   /// An adapter's file that breaks its format or does not fit the model.
   case badAdapter(path: String, reason: String)
+  /// A text that cannot be turned into a vector.
+  case badText(place: String, reason: String)
+  /// A pool of demonstrations that is not the one that was used before.
+  case changedPool(path: String, reason: String)
   /// Something a tokenizer must know and does not.
   case tokenizer(String)
 
@@ -23,6 +27,8 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
     case .unknownToken(let source, let id, let vocabularySize):
       "\(source): the tokenizer gives id \(id), the model has embeddings for 0..<\(vocabularySize)"
     case .badAdapter(let path, let reason): "\(path): \(reason)"
+    case .badText(let place, let reason): "\(place): the text \(reason)"
+    case .changedPool(let path, let reason): "\(path): \(reason)"
     case .tokenizer(let reason): reason
     }
   }

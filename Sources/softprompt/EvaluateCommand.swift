@@ -54,6 +54,7 @@ struct EvaluateCommand: ParsableCommand {
     // Whether the file can be written is better known before the work than after it.
     if let output { _ = try AtomicFile(output) }
     let tuned = try TunedModel(tuned, on: try deviceOptions.open())
+    try tuned.prepare(examples)
     let evaluator = try Evaluator(promptedModel: tuned.promptedModel, encoder: tuned.encoder, options: options)
     let result = try evaluator.evaluate(examples, metrics: metrics)
     if let output { try PredictionRow.write(result.rows, to: output) }

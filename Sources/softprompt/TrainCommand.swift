@@ -52,14 +52,15 @@ struct TrainCommand: ParsableCommand {
     let validationExamples =
       try configuration.validation.isEmpty
       ? nil : ExampleFile.read(single(configuration.validation, "validation"))
-    let pool = try demonstrations(configuration, method, examples)
     let backend = try DeviceSelection.open(
       configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
+    let demonstrations = try demonstrations(configuration, method, examples, on: backend)
+    try demonstrations?.prepare(examples + (validationExamples ?? []))
     let opened = try OpenedModel(
       modelPath, configuration.modelOptions(trainable: method.trainable == .all), on: backend)
     let facts = opened.model.facts
     let encoder = try ExampleEncoder(
-      codec: opened.codec, template: pool?.template ?? PlainTemplate(), truncation: configuration.truncate,
+      codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(), truncation: configuration.truncate,
       maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
     let data = try EncodedExamples(examples, encoder: encoder)
     let validation = try validationExamples.map { try EncodedExamples($0, encoder: encoder) }
@@ -69,7 +70,8 @@ struct TrainCommand: ParsableCommand {
     let prompted = PromptedModel(model: opened.model, prompt: try prompt(method, start, opened, options, backend))
     let files = PromptedModelFiles(
       prompted,
-      settings: AdapterSettings(method: method, truncation: configuration.truncate, demonstrations: pool?.settings),
+      settings: AdapterSettings(
+        method: method, truncation: configuration.truncate, demonstrations: demonstrations?.settings),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(
@@ -120,23 +122,16 @@ struct TrainCommand: ParsableCommand {
     return path
   }
 
-  private func demonstrations(_ configuration: RunConfiguration, _ method: Method, _ examples: [Example]) throws -> (
-    template: DemonstrationTemplate, settings: AdapterSettings.Demonstrations
-  )? {
-    guard method.demonstrations != .none else {
-      if configuration.demonstrationData != nil {
-        throw MethodError.refused("--demonstration-data makes no sense without --demonstrations")
-      }
-      return nil
-    }
-    let file = try configuration.demonstrationData ?? single(configuration.data, "data")
-    let pool = try configuration.demonstrationData.map { try ExampleFile.read($0) } ?? examples
-    let seed = configuration.options.seed
-    let template = try DemonstrationTemplate(
-      selection: method.demonstrations, shots: method.shots, pool: pool, seed: seed)
-    // One more than the shots: an example of the pool does not demonstrate itself.
-    let kept = method.demonstrations == .fixed ? Array(pool.prefix(method.shots + 1)) : nil
-    return (template, AdapterSettings.Demonstrations(file: file, seed: seed, examples: kept))
+  private func demonstrations(
+    _ configuration: RunConfiguration, _ method: Method, _ examples: [Example], on backend: any ComputeBackend
+  ) throws -> Demonstrations? {
+    try Demonstrations.check(
+      method, shots: configuration.shots, data: configuration.demonstrationData, retriever: configuration.retriever)
+    guard method.demonstrations != .none else { return nil }
+    return try Demonstrations(
+      method, pool: try configuration.demonstrationData.map { try ExampleFile.read($0) } ?? examples,
+      file: try configuration.demonstrationData ?? single(configuration.data, "data"),
+      seed: configuration.options.seed, retriever: configuration.retriever, on: { backend })
   }
 
   private func prompt(

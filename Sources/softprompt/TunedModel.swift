@@ -28,6 +28,7 @@ struct TunedModelArguments: ParsableArguments {
 struct TunedModel {
   let promptedModel: PromptedModel
   let encoder: ExampleEncoder
+  private let demonstrations: Demonstrations?
 
   /// Opens what the options name; an adapter's own method and demonstrations apply unless options say otherwise.
   ///
@@ -35,7 +36,7 @@ struct TunedModel {
   init(_ arguments: TunedModelArguments, on backend: any ComputeBackend) throws {
     let adapter = try arguments.adapter.map { try Adapter(directory: URL(fileURLWithPath: $0, isDirectory: true)) }
     let method = try arguments.template.applied(to: try Self.method(arguments.method, adapter))
-    let template = try Self.template(method, arguments.template, adapter?.settings)
+    demonstrations = try Self.demonstrations(method, arguments.template, adapter?.settings, on: backend)
     let opened = try OpenedModel(
       arguments.modelArguments.model, arguments.modelArguments.precision.options(), on: backend)
     let prompt: any Prompt
@@ -53,7 +54,7 @@ struct TunedModel {
     }
     promptedModel = PromptedModel(model: opened.model, prompt: prompt)
     encoder = try ExampleEncoder(
-      codec: opened.codec, template: template,
+      codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(),
       truncation: arguments.template.truncate ?? adapter?.settings?.truncationOptions ?? [],
       maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
   }
@@ -78,30 +79,45 @@ struct TunedModel {
     return method
   }
 
-  private static func template(
-    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?
-  ) throws -> any Template {
-    guard method.demonstrations != .none else {
-      guard arguments.demonstrationData == nil else {
-        throw MethodError.refused("--demonstration-data makes no sense without --demonstrations")
-      }
-      return PlainTemplate()
-    }
+  /// Looks up what examples are to be shown; must come before they are encoded.
+  ///
+  /// - Throws: what computing a retriever's vectors throws.
+  func prepare(_ examples: [Example]) throws { try demonstrations?.prepare(examples) }
+
+  private static func demonstrations(
+    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?, on backend: any ComputeBackend
+  ) throws -> Demonstrations? {
+    try Demonstrations.check(
+      method, shots: arguments.shots, data: arguments.demonstrationData, retriever: arguments.retriever)
+    guard method.demonstrations != .none else { return nil }
     let remembered = settings?.demonstrations
-    let pool: [Example]
-    if let file = arguments.demonstrationData {
-      pool = try ExampleFile.read(file)
-    } else if let examples = remembered?.examples, method.demonstrations == .fixed,
-      method.shots <= settings?.method.shots ?? 0
+    let (pool, file) = try pool(method, arguments, settings)
+    let made = try Demonstrations(
+      method, pool: pool, file: file, seed: remembered?.seed ?? 0,
+      retriever: arguments.retriever ?? remembered?.retriever, on: { backend })
+    if method.demonstrations == .retrieved, arguments.retriever == nil, let digest = remembered?.retrieverDigest,
+      made.settings.retrieverDigest != digest
     {
-      pool = examples
-    } else if let file = remembered?.file {
-      pool = try ExampleFile.read(file)
-    } else {
+      throw MethodError.changedPool(
+        path: made.settings.retriever ?? "",
+        reason: "the retriever's model has changed since the adapter was made; --retriever names another")
+    }
+    return made
+  }
+
+  /// The pool of demonstrations and its file: what the options say, else what the adapter remembers.
+  private static func pool(_ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?) throws -> (
+    [Example], String
+  ) {
+    if let file = arguments.demonstrationData { return (try ExampleFile.read(file), file) }
+    guard let remembered = settings?.demonstrations else {
       throw MethodError.refused(
         "--demonstrations \(method.demonstrations.rawValue) needs --demonstration-data, the file they come from")
     }
-    return try DemonstrationTemplate(
-      selection: method.demonstrations, shots: method.shots, pool: pool, seed: remembered?.seed ?? 0)
+    if let examples = remembered.examples, method.demonstrations == .fixed, method.shots <= settings?.method.shots ?? 0
+    {
+      return (examples, remembered.file)
+    }
+    return (try remembered.pool(of: try ExampleFile.read(remembered.file), file: remembered.file), remembered.file)
   }
 }

@@ -11,11 +11,44 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
     public var seed: UInt64
     /// The pool itself where it is small (fixed demonstrations), so that the adapter does not depend on the file.
     public var examples: [Example]?
+    /// The lines of the file that make up the pool; nil for all of them.
+    public var lines: [Int]?
+    /// `PoolDigest` of the pool.
+    public var digest: String?
+    /// What `--retriever` says, for retrieved demonstrations.
+    public var retriever: String?
+    /// `VectorModel.identity` of the retriever's model, if it has one.
+    public var retrieverDigest: String?
 
-    public init(file: String, seed: UInt64, examples: [Example]?) {
+    public init(
+      file: String, seed: UInt64, examples: [Example]?, lines: [Int]? = nil, digest: String? = nil,
+      retriever: String? = nil, retrieverDigest: String? = nil
+    ) {
       self.file = file
       self.seed = seed
       self.examples = examples
+      self.lines = lines
+      self.digest = digest
+      self.retriever = retriever
+      self.retrieverDigest = retrieverDigest
+    }
+
+    /// The pool among the examples of its file.
+    ///
+    /// - Throws: `MethodError.changedPool` if it is not the one of this digest any more.
+    public func pool(of examples: [Example], file: String) throws -> [Example] {
+      var pool = examples
+      if let lines {
+        let wanted = Set(lines)
+        pool = examples.filter { wanted.contains($0.source.line) }
+      }
+      if let digest, PoolDigest.of(pool) != digest {
+        throw MethodError.changedPool(
+          path: file,
+          reason: "the pool of demonstrations has changed since the adapter was made; "
+            + "--demonstration-data names another")
+      }
+      return pool
     }
   }
 

@@ -4,9 +4,14 @@ public protocol Template: Sendable {
   ///
   /// - Parameter round: changes what a random choice gives from one pass over the data to the next.
   func demonstrations(for example: Example, round: Int, _ codec: TextCodec) throws -> [[Int32]]
+
+  /// How similar the most similar demonstration is to an example; nil where similarity does not choose.
+  func similarity(of example: Example) -> Double?
 }
 
 extension Template {
+  public func similarity(of example: Example) -> Double? { nil }
+
   /// The input of an example: ids(input + newline), or ids(input) for an encoder.
   func input(of example: Example, _ codec: TextCodec) -> [Int32] { codec.encode(example.input + codec.separator) }
 
@@ -108,6 +113,6 @@ public struct ExampleEncoder: Sendable {
     }
     return EncodedExample(
       source: example.source, context: context, target: target, cutDemonstrations: cutDemonstrations,
-      cutInputTokens: cutInputTokens)
+      cutInputTokens: cutInputTokens, similarity: demonstrations.isEmpty ? nil : template.similarity(of: example))
   }
 }

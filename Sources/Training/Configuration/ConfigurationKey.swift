@@ -21,7 +21,7 @@ struct ConfigurationKey: Sendable {
     text("method", \.method), choice("prompt", \.prompt), integer("prompt-length", \.promptLength, atLeast: 1),
     text("prompt-init", \.promptInit), choice("head", \.head), choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
-    text("demonstration-data", \.demonstrationData), truncation,
+    text("demonstration-data", \.demonstrationData), text("retriever", \.retriever), truncation,
     text("device", \.device), boolean("strict-device", \.strictDevice), choice("weights", \.weights),
     choice("compute-type", \.computeType),
     integer("batch-size", \.options.batchSize, atLeast: 1), integer("accumulate", \.options.accumulate, atLeast: 1),
