@@ -89,7 +89,7 @@ import Tokenizers
     let backend = try Backends.cpu.make()
     final class Notices { var lines: [String] = [] }
     let notices = Notices()
-    func make(_ texts: [String] = texts) throws -> Retriever {
+    func make(_ texts: [String] = Self.texts) throws -> Retriever {
       let notice: (String) -> Void = { notices.lines.append($0) }
       return try Retriever.make(
         .model(model), over: Self.places(texts), store: VectorStore(folder: cache, notice: notice), notice: notice,
