@@ -10,6 +10,8 @@ public enum EvaluationError: Error, Sendable, CustomStringConvertible {
   case badContext(index: Int, reason: String)
   /// A score that is NaN or infinite.
   case nonFiniteScores(index: Int, step: Int)
+  /// A prediction, or a row it belongs to, that a metric cannot use.
+  case badAnswer(place: String, reason: String)
   /// A loss that is NaN or infinite.
   case nonFiniteLoss(example: String)
 
@@ -21,6 +23,7 @@ public enum EvaluationError: Error, Sendable, CustomStringConvertible {
     case .badContext(let index, let reason): "input \(index + 1) \(reason)"
     case .nonFiniteScores(let index, let step):
       "input \(index + 1): a score of new token \(step + 1) is not finite"
+    case .badAnswer(let place, let reason): "\(place): \(reason)"
     case .nonFiniteLoss(let example): "\(example): the loss is not finite"
     }
   }

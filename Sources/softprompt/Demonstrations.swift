@@ -11,21 +11,21 @@ struct Demonstrations {
   private let finder: DemonstrationFinder?
 
   /// - Parameters:
-  ///   - file: where the pool comes from, as it was given.
-  ///   - lines: the pool's lines of that file; nil for all of them.
+  ///   - files: where the pool comes from, as they were given.
+  ///   - keepsPool: an adapter keeps the whole pool, because it is not all of the files.
   ///   - retriever: what `--retriever` says; nil for what it is without.
   ///   - backend: computes a retriever's vectors.
   /// - Throws: `MethodError.refused` for a pool that is too small; what opening a retriever throws.
   init(
-    _ method: Method, pool: [Example], file: String, lines: [Int]? = nil, seed: UInt64, retriever: String?,
+    _ method: Method, pool: [Example], files: [String], keepsPool: Bool = false, seed: UInt64, retriever: String?,
     on backend: () throws -> any ComputeBackend
   ) throws {
     var settings = AdapterSettings.Demonstrations(
-      file: file, seed: seed, examples: nil, lines: lines, digest: PoolDigest.of(pool))
+      files: files, seed: seed, examples: keepsPool ? pool : nil, digest: PoolDigest.of(pool))
     var finder: DemonstrationFinder?
     switch method.demonstrations {
     // One more than the shots: an example of the pool does not demonstrate itself.
-    case .fixed: settings.examples = Array(pool.prefix(method.shots + 1))
+    case .fixed: if !keepsPool { settings.examples = Array(pool.prefix(method.shots + 1)) }
     case .retrieved:
       let kind = RetrieverKind(argument: retriever ?? RetrieverKind.bm25.argument)
       let made = try Self.retriever(kind, over: pool, on: backend)

@@ -55,8 +55,8 @@ struct GenerateCommand: ParsableCommand {
     _ texts: [String], from start: Int, source: String, _ tuned: TunedModel, _ evaluator: Evaluator,
     _ decoder: TextDecoder
   ) throws {
-    let examples = texts.enumerated().map { place, text in
-      Example(input: text, targets: [""], source: ExampleSource(file: source, line: start + place + 1))
+    let examples = try texts.enumerated().map { place, text in
+      try Example(text, source: ExampleSource(file: source, line: start + place + 1), texts: evaluator.texts)
     }
     try tuned.prepare(examples)
     let contexts = try examples.map { try evaluator.encodeContext($0) }
@@ -82,5 +82,22 @@ struct GenerateCommand: ParsableCommand {
     }
     if json { return try Output.json(generation.text) }
     Output.write(Data((generation.text + "\n").utf8))
+  }
+}
+
+extension Example {
+  /// A text that somebody typed: the input, or the only field that the templates have.
+  ///
+  /// - Throws: `MethodError.refused` for templates with several fields.
+  fileprivate init(_ text: String, source: ExampleSource, texts: TemplatePool?) throws {
+    let names = Set(texts?.templates.flatMap(\.fields) ?? [])
+    guard names.count <= 1 else {
+      throw MethodError.refused(
+        "a line of text is one field, the template has \(names.sorted().joined(separator: ", ")); "
+          + "evaluate --predictions takes rows of fields")
+    }
+    self.init(
+      input: text, targets: [""], source: source,
+      fields: ExampleFields(Dictionary(names.map { ($0, text) }, uniquingKeysWith: { first, _ in first })))
   }
 }

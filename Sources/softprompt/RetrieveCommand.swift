@@ -28,6 +28,7 @@ struct RetrieveCommand: ParsableCommand {
       valueName: "name or directory"))
   var retriever = RetrieverKind.bm25.argument
 
+  @OptionGroup(title: "Task") var task: TaskArguments
   @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
 
   @Flag(help: "Print a line of JSON for each query; queries and rows count from 0.")
@@ -40,8 +41,9 @@ struct RetrieveCommand: ParsableCommand {
 
   func run() throws {
     guard shots >= 1 else { throw ValidationError("--shots is \(shots), at least 1 is needed") }
-    let pool = try ExampleFile.read(data)
-    let others = try queries.map { try ExampleFile.read($0) }
+    var format = try task.options().format(over: nil)
+    let pool = try ExampleFile.read(data, for: &format)
+    let others = try queries.map { try ExampleFile.read($0, for: &format) }
     let available = pool.count - (others == nil ? 1 : 0)
     guard shots <= available else {
       throw MethodError.refused("\(data): \(shots) neighbours are asked for, the pool has \(available)")

@@ -22,6 +22,14 @@ struct TunedModelArguments: ParsableArguments {
   var method: String?
 
   @OptionGroup var template: TemplateArguments
+
+  /// How rows become examples: as the adapter remembers, with the options over it; nil for plain inputs and targets.
+  ///
+  /// - Throws: `MethodError` or `TrainingError` naming the file or the option.
+  func taskFormat() throws -> TaskFormat? {
+    let known = try adapter.flatMap { try AdapterSettings.read(URL(fileURLWithPath: $0, isDirectory: true)) }
+    return try template.task.options().format(over: known?.task)
+  }
 }
 
 /// A model with its prompt and its way of putting examples into tokens.
@@ -29,6 +37,8 @@ struct TunedModel {
   let promptedModel: PromptedModel
   let encoder: ExampleEncoder
   private let demonstrations: Demonstrations?
+  /// How rows become examples; nil for plain rows of inputs and targets.
+  let task: TaskFormat?
 
   /// Opens what the options name; an adapter's own method and demonstrations apply unless options say otherwise.
   ///
@@ -36,7 +46,9 @@ struct TunedModel {
   init(_ arguments: TunedModelArguments, on backend: any ComputeBackend) throws {
     let adapter = try arguments.adapter.map { try Adapter(directory: URL(fileURLWithPath: $0, isDirectory: true)) }
     let method = try arguments.template.applied(to: try Self.method(arguments.method, adapter))
-    demonstrations = try Self.demonstrations(method, arguments.template, adapter?.settings, on: backend)
+    let task = try arguments.taskFormat()
+    demonstrations = try Self.demonstrations(method, arguments.template, adapter?.settings, task, on: backend)
+    self.task = task
     let opened = try OpenedModel(
       arguments.modelArguments.model, arguments.modelArguments.precision.options(), on: backend)
     let prompt: any Prompt
@@ -55,8 +67,23 @@ struct TunedModel {
     promptedModel = PromptedModel(model: opened.model, prompt: prompt)
     encoder = try ExampleEncoder(
       codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(),
-      truncation: arguments.template.truncate ?? adapter?.settings?.truncationOptions ?? [],
+      texts: task?.pool(task?.inferenceTemplate.choice ?? .sampled),
+      truncation: Self.truncation(arguments.template, adapter?.settings, task),
       maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
+  }
+
+  /// What may be cut: what the options say, else the preset of the options, else the adapter.
+  private static func truncation(
+    _ arguments: TemplateArguments, _ settings: AdapterSettings?, _ task: TaskFormat?
+  ) throws -> Truncation {
+    if let truncate = arguments.truncate { return truncate }
+    var truncation =
+      try arguments.task.preset.map { try Preset.named($0).truncationOptions } ?? settings?.truncationOptions ?? []
+    // A template of one's own may have nothing that may be cut.
+    if try task?.pool()?.templates.contains(where: \.mayBeCut) != true {
+      truncation.subtract([.longestFields, .lastFields])
+    }
+    return truncation
   }
 
   /// The method that an adapter remembers; a plain template where there is none.
@@ -85,15 +112,16 @@ struct TunedModel {
   func prepare(_ examples: [Example]) throws { try demonstrations?.prepare(examples) }
 
   private static func demonstrations(
-    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?, on backend: any ComputeBackend
+    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?, _ task: TaskFormat?,
+    on backend: any ComputeBackend
   ) throws -> Demonstrations? {
     try Demonstrations.check(
       method, shots: arguments.shots, data: arguments.demonstrationData, retriever: arguments.retriever)
     guard method.demonstrations != .none else { return nil }
     let remembered = settings?.demonstrations
-    let (pool, file) = try pool(method, arguments, settings)
+    let (pool, files) = try pool(method, arguments, settings, task)
     let made = try Demonstrations(
-      method, pool: pool, file: file, seed: remembered?.seed ?? 0,
+      method, pool: pool, files: files, seed: remembered?.seed ?? 0,
       retriever: arguments.retriever ?? remembered?.retriever, on: { backend })
     if method.demonstrations == .retrieved, arguments.retriever == nil, let digest = remembered?.retrieverDigest,
       made.settings.retrieverDigest != digest
@@ -105,19 +133,22 @@ struct TunedModel {
     return made
   }
 
-  /// The pool of demonstrations and its file: what the options say, else what the adapter remembers.
-  private static func pool(_ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?) throws -> (
-    [Example], String
-  ) {
-    if let file = arguments.demonstrationData { return (try ExampleFile.read(file), file) }
+  /// The pool of demonstrations and its files: what the options say, else what the adapter remembers.
+  private static func pool(
+    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?, _ task: TaskFormat?
+  ) throws -> ([Example], [String]) {
+    var task = task
+    if let file = arguments.demonstrationData { return (try ExampleFile.read(file, for: &task), [file]) }
     guard let remembered = settings?.demonstrations else {
       throw MethodError.refused(
         "--demonstrations \(method.demonstrations.rawValue) needs --demonstration-data, the file they come from")
     }
-    if let examples = remembered.examples, method.demonstrations == .fixed, method.shots <= settings?.method.shots ?? 0
-    {
-      return (examples, remembered.file)
+    let isEnough = method.demonstrations == .fixed && method.shots <= settings?.method.shots ?? 0
+    if let examples = remembered.examples, isEnough || remembered.keepsWholePool {
+      return (examples, remembered.files)
     }
-    return (try remembered.pool(of: try ExampleFile.read(remembered.file), file: remembered.file), remembered.file)
+    let pool = try remembered.files.flatMap { try ExampleFile.read($0, for: &task) }
+    try remembered.check(pool)
+    return (pool, remembered.files)
   }
 }

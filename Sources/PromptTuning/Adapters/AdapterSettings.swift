@@ -7,12 +7,12 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public struct Demonstrations: Sendable, Hashable, Codable {
     /// The file of the pool, as it was given.
     public var file: String
+    /// Further files, where the pool has several.
+    public var furtherFiles: [String]?
     /// Seed of a random choice.
     public var seed: UInt64
-    /// The pool itself where it is small (fixed demonstrations), so that the adapter does not depend on the file.
+    /// The pool itself, or as much of it as counts, where that is small, so that the adapter does not depend on the files.
     public var examples: [Example]?
-    /// The lines of the file that make up the pool; nil for all of them.
-    public var lines: [Int]?
     /// `PoolDigest` of the pool.
     public var digest: String?
     /// What `--retriever` says, for retrieved demonstrations.
@@ -21,34 +21,31 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
     public var retrieverDigest: String?
 
     public init(
-      file: String, seed: UInt64, examples: [Example]?, lines: [Int]? = nil, digest: String? = nil,
-      retriever: String? = nil, retrieverDigest: String? = nil
+      files: [String], seed: UInt64, examples: [Example]?, digest: String? = nil, retriever: String? = nil,
+      retrieverDigest: String? = nil
     ) {
-      self.file = file
+      file = files.first ?? ""
+      furtherFiles = files.count > 1 ? Array(files.dropFirst()) : nil
       self.seed = seed
       self.examples = examples
-      self.lines = lines
       self.digest = digest
       self.retriever = retriever
       self.retrieverDigest = retrieverDigest
     }
 
-    /// The pool among the examples of its file.
-    ///
-    /// - Throws: `MethodError.changedPool` if it is not the one of this digest any more.
-    public func pool(of examples: [Example], file: String) throws -> [Example] {
-      var pool = examples
-      if let lines {
-        let wanted = Set(lines)
-        pool = examples.filter { wanted.contains($0.source.line) }
-      }
-      if let digest, PoolDigest.of(pool) != digest {
-        throw MethodError.changedPool(
-          path: file,
-          reason: "the pool of demonstrations has changed since the adapter was made; "
-            + "--demonstration-data names another")
-      }
-      return pool
+    /// The files of the pool, as they were given.
+    public var files: [String] { [file] + (furtherFiles ?? []) }
+
+    /// Whether `examples` is all of the pool.
+    public var keepsWholePool: Bool { examples.map { PoolDigest.of($0) == digest } ?? false }
+
+    /// - Throws: `MethodError.changedPool` if a pool is not the one of this digest.
+    public func check(_ pool: [Example]) throws {
+      guard let digest, PoolDigest.of(pool) != digest else { return }
+      throw MethodError.changedPool(
+        path: files.joined(separator: ", "),
+        reason: "the pool of demonstrations has changed since the adapter was made; "
+          + "--demonstration-data names another")
     }
   }
 
@@ -59,12 +56,15 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public var method: Method
   public var truncation: [String]
   public var demonstrations: Demonstrations?
+  /// How rows become examples; nil for plain rows of inputs and targets.
+  public var task: TaskFormat?
 
-  public init(method: Method, truncation: Truncation, demonstrations: Demonstrations?) {
+  public init(method: Method, truncation: Truncation, demonstrations: Demonstrations?, task: TaskFormat? = nil) {
     format = Self.currentFormat
     self.method = method
     self.truncation = Truncation.names.filter { truncation.contains($0.value) }.map(\.name)
     self.demonstrations = demonstrations
+    self.task = task
   }
 
   /// What may be cut.
@@ -75,7 +75,7 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   /// Reads a folder's file; nil if there is none.
   ///
   /// - Throws: `MethodError.badAdapter`.
-  static func read(_ directory: URL) throws -> AdapterSettings? {
+  public static func read(_ directory: URL) throws -> AdapterSettings? {
     let url = directory.appendingPathComponent(Adapter.settingsName)
     guard FileManager.default.fileExists(atPath: url.path) else { return nil }
     func broken(_ reason: String) -> MethodError { .badAdapter(path: url.path, reason: reason) }

@@ -4,14 +4,14 @@ import Synchronization
 
 /// The neighbours in a pool of every example that was looked up.
 public final class NeighbourTable: Sendable {
-  private let found = Mutex<[ExampleSource: [Neighbour]]>([:])
+  private let found = Mutex<[ExampleKey: [Neighbour]]>([:])
 
   public init() {}
 
   /// An example's neighbours, best first; nil if it was not looked up.
-  public func neighbours(of example: Example) -> [Neighbour]? { found.withLock { $0[example.source] } }
+  public func neighbours(of example: Example) -> [Neighbour]? { found.withLock { $0[ExampleKey(example)] } }
 
-  func set(_ neighbours: [Neighbour], of example: Example) { found.withLock { $0[example.source] = neighbours } }
+  func set(_ neighbours: [Neighbour], of example: Example) { found.withLock { $0[ExampleKey(example)] = neighbours } }
 }
 
 /// Looks up the demonstrations of examples before they are encoded: once, whatever the number of passes over them.
@@ -51,30 +51,42 @@ extension IndexQuery {
   public init(_ example: Example) { self.init(text: example.input, place: "\(example.source)") }
 }
 
+/// What tells an example from all others: its file and line, and its place among those of a line.
+private struct ExampleKey: Hashable {
+  var source: ExampleSource
+  var part: Int
+
+  init(_ example: Example, file: String? = nil) {
+    source = example.source
+    if let file { source.file = file }
+    part = example.part
+  }
+}
+
 /// Tells which row of a pool an example itself is: the one with its file and line.
 struct PoolRows: Sendable {
-  private var rows: [ExampleSource: Int] = [:]
+  private var rows: [ExampleKey: Int] = [:]
   private var files: Set<String> = []
 
   init(_ pool: [Example]) {
     for (row, example) in pool.enumerated() {
-      rows[example.source] = row
+      rows[ExampleKey(example)] = row
       files.insert(example.source.file)
     }
     for file in files {
       let resolved = Self.resolved(file)
       guard resolved != file else { continue }
       for (row, example) in pool.enumerated() where example.source.file == file {
-        rows[ExampleSource(file: resolved, line: example.source.line)] = row
+        rows[ExampleKey(example, file: resolved)] = row
       }
     }
   }
 
   /// Nil if it is none of them.
   func row(of example: Example) -> Int? {
-    if files.contains(example.source.file) { return rows[example.source] }
+    if files.contains(example.source.file) { return rows[ExampleKey(example)] }
     // The same file may have been named in another way.
-    return rows[ExampleSource(file: Self.resolved(example.source.file), line: example.source.line)]
+    return rows[ExampleKey(example, file: Self.resolved(example.source.file))]
   }
 
   private static func resolved(_ file: String) -> String {
@@ -84,7 +96,9 @@ struct PoolRows: Sendable {
 
 /// A digest of what demonstrations are made of.
 public enum PoolDigest {
-  /// The SHA-256 of the inputs and targets of examples, in order.
+  /// The SHA-256 of the examples in order: their fields and labels, or inputs and targets where there are no fields.
+  ///
+  /// The words that a template makes of fields do not count.
   public static func of(_ pool: [Example]) -> String {
     var hash = SHA256()
     func add(_ text: String) {
@@ -93,9 +107,13 @@ public enum PoolDigest {
       hash.update(data: bytes)
     }
     for example in pool {
-      add(example.input)
-      hash.update(data: Data("\(example.targets.count)/".utf8))
-      for target in example.targets { add(target) }
+      let texts = example.fields.isEmpty ? [example.input] + example.targets : example.fields.names
+      hash.update(data: Data("\(texts.count)/".utf8))
+      for text in texts {
+        add(text)
+        if let value = example.fields.texts[text] { add(value) }
+      }
+      if !example.fields.isEmpty, let label = example.label { add("\(label)") }
     }
     return hash.finalize().hexadecimal
   }

@@ -43,7 +43,7 @@ public struct DemonstrationTemplate: Template {
     rows = PoolRows(pool)
   }
 
-  public func demonstrations(for example: Example, round: Int, _ codec: TextCodec) throws -> [[Int32]] {
+  public func demonstrations(for example: Example, round: Int) throws -> [Example] {
     let chosen: [Example]
     switch selection {
     case .none: chosen = []
@@ -57,7 +57,7 @@ public struct DemonstrationTemplate: Template {
       throw MethodError.refused(
         "\(example.source): only \(chosen.count) of \(shots) demonstrations are left when the example is not its own")
     }
-    return chosen.map { codec.encode($0.input + "\n") + codec.encode($0.targets[0] + "\n\n") }
+    return chosen
   }
 
   public func similarity(of example: Example) -> Double? { neighbours?.neighbours(of: example)?.first?.score }

@@ -37,7 +37,7 @@ public final class Trainer {
     totalSteps = objective.trainableParameters.isEmpty ? 0 : options.totalSteps(examples: data.count)
     schedule = LearningRateSchedule(
       shape: options.schedule, peak: options.learningRate, warmupSteps: options.warmupSteps, totalSteps: totalSteps)
-    order = DataOrder(count: data.count, options: options)
+    order = DataOrder(count: data.count, mixture: data.mixture, options: options)
   }
 
   /// - Throws: `TrainingError.output` if a state was made with other data or another seed.
