@@ -151,20 +151,25 @@ final class ParameterBuilder {
     try parameter("\(name).weight", [rows, width], initial: .normal(scale: 1))
   }
 
-  /// The projection to scores of tokens: the embedding again if `tie_word_embeddings`, else `lm_head.weight`.
+  /// The projection to scores of tokens: the embedding again if `tie_word_embeddings`, else a matrix of its own.
   ///
-  /// - Parameter isTied: what holds where `config.json` does not say.
+  /// - Parameters:
+  ///   - isTied: what holds where `config.json` does not say.
+  ///   - names: of the matrix; a checkpoint may use any of them, the first is the model's own.
   /// - Returns: nil where a checkpoint of a bare transformer or of a classifier has none.
   /// - Throws: `CheckpointError` for a missing one, and for one that is stored and is not the embedding it is said to be.
-  func outputProjection(_ embedding: Parameter, isTied: Bool, name: String = "lm_head") throws -> Linear? {
-    let weightName = "\(name).weight"
-    let stored = storedShape(weightName, isPrefixed: false)
+  func outputProjection(_ embedding: Parameter, isTied: Bool, names: [String] = ["lm_head"]) throws -> Linear? {
+    let weightNames = names.map { "\($0).weight" }
+    let stored = weightNames.first { storedShape($0, isPrefixed: false) != nil }
     if try configuration.boolean("tie_word_embeddings", default: isTied) {
-      try skipCopy(weightName, of: embedding)
+      if let stored { try skipCopy(stored, of: embedding) }
       return Linear(weight: embedding, roundsOperands: options.roundsOperands)
     }
     if case .checkpoint = source, stored == nil, storedPrefix.isEmpty || classifierShape != nil { return nil }
-    return try linear(name, embedding.shape[1], embedding.shape[0], bias: false, isPrefixed: false)
+    return Linear(
+      weight: try parameter(
+        weightNames[0], embedding.shape, initial: .normal(scale: 1), isPrefixed: false, olderName: stored),
+      roundsOperands: options.roundsOperands)
   }
 
   private var classifierShape: Shape? { storedShape("score.weight", isPrefixed: false) }

@@ -51,6 +51,11 @@ public struct ConfigurationFile {
     return number
   }
 
+  /// A whole number of at least `minimum`, nil if the key is null, the default if it is absent.
+  func optionalInteger(_ key: String, atLeast minimum: Int, ifAbsent fallback: Int) throws -> Int? {
+    object[key] == nil ? fallback : try optionalInteger(key, atLeast: minimum)
+  }
+
   /// A number, or the default if the key is absent or null.
   public func number(_ key: String, default fallback: Double) throws -> Double {
     guard let value = present(key) else { return fallback }

@@ -57,7 +57,7 @@ enum GPTNeoX: ModelFamily {
       CausalDecoder.Parts(
         tokenEmbedding: tokens, blocks: blocks,
         finalNorm: try weights.layerNorm("final_layer_norm", width, epsilon: epsilon),
-        output: try weights.outputProjection(tokens, isTied: false, name: "embed_out"),
+        output: try weights.outputProjection(tokens, isTied: false, names: ["embed_out", "lm_head"]),
         classifier: try weights.lastTokenClassifier(width: width)),
       weights, ignoring: [".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"])
   }

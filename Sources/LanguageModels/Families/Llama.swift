@@ -117,7 +117,7 @@ struct LlamaDesign {
   static func windows(_ file: ConfigurationFile, layers: Int) throws -> [Int?] {
     let window =
       try file.boolean("use_sliding_window", default: false)
-      ? file.optionalInteger("sliding_window", atLeast: 1) ?? 4096 : nil
+      ? file.optionalInteger("sliding_window", atLeast: 1, ifAbsent: 4096) : nil
     let first = try file.optionalInteger("max_window_layers", atLeast: 0) ?? 28
     let kinds =
       try file.optionalStrings("layer_types")

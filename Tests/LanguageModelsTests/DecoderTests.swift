@@ -5,9 +5,17 @@ import LanguageModels
 import TestSupport
 import Testing
 
-/// GPT-2 checkpoints with what transformers computes from them (tools/fixtures/gpt2.py), on every device.
-@Suite struct GPT2Tests {
-  static let names = ["gpt2-tied", "gpt2-untied-relu", "gpt2-bf16", "gpt2-f16-sharded"]
+/// Checkpoints of the causal families with what transformers computes from them (tools/fixtures/gpt2.py and
+/// models_decoders.py), on every device.
+@Suite struct DecoderTests {
+  static let gpt2 = ["gpt2-tied", "gpt2-untied-relu", "gpt2-bf16", "gpt2-f16-sharded"]
+  /// These come with values behind a soft prompt and behind prefixes.
+  static let prompted = [
+    "gpt-neo", "gpt-neo-untied", "gpt-neox-parallel", "gpt-neox-serial", "gpt-neox-older", "opt", "opt-projected",
+    "opt-bare-end", "bloom", "bloom-normed-residual", "llama-grouped", "llama-yarn-older", "llama-dynamic", "mistral",
+    "mistral-full", "qwen2", "qwen2-full", "qwen3", "qwen3-window",
+  ]
+  static let names = gpt2 + prompted
 
   /// A checkpoint and its expected values.
   struct Fixture {
@@ -84,6 +92,117 @@ import Testing
     for parameter in model.parameters { #expect(gradients[parameter] == nil, "\(parameter.name) is frozen") }
   }
 
+  /// A soft prompt in front of two texts at once: scores behind it, and its gradient, which adds up.
+  @Test(arguments: Backends.available, prompted) func softPrompt(_ device: TestBackend, _ name: String) throws {
+    let backend = try device.make()
+    let fixture = try Fixture(name)
+    let model = try ModelDirectory(fixture.directory).load(on: backend)
+    let ids = try fixture.ids("ids.0")
+    let values = try fixture.floats("prompt")
+    let length = values.count / model.facts.embeddingWidth
+    let tape = Tape(backend)
+    let prompt = tape.leaf(
+      try backend.tensor(values, [length, model.facts.embeddingWidth]), name: "prompt")
+    let batch = try PackedBatch.causal(
+      promptLength: length, [ids, ids].map { PackedSequence(length: $0.count, outputs: $0.count) }, on: backend)
+    let embeddings = try tape.concatRows([prompt, try model.embed(ids + ids, on: tape)])
+    let logits = try model.logits(try model.encode(embeddings, batch, cache: nil, on: tape), on: tape)
+    let expected = try fixture.floats("prompt.logits")
+    expectClose(try backend.values(logits.value), expected + expected, relative: 1e-4, "logits behind the prompt")
+    let cotangent = try fixture.floats("cotangent")
+    let gradients = try tape.gradients(
+      of: logits, cotangent: try backend.tensor(cotangent + cotangent.map { 2 * $0 }, logits.shape))
+    expectClose(
+      try backend.values(try #require(gradients[prompt])), try fixture.floats("prompt.gradient").map { 3 * $0 },
+      relative: 1e-3, "gradient of the prompt")
+  }
+
+  /// Keys and values in front of every layer: scores behind them, and their gradients, for two texts at once.
+  @Test(arguments: Backends.available, prompted) func layerPrefixes(_ device: TestBackend, _ name: String) throws {
+    let backend = try device.make()
+    let fixture = try Fixture(name)
+    let model = try ModelDirectory(fixture.directory).load(on: backend)
+    let ids = try fixture.ids("ids.0")
+    let tape = Tape(backend)
+    let prefixes = try prefixes(of: fixture, model, on: tape)
+    let batch = try PackedBatch.causal(
+      prefixLength: prefixes.length, promptLength: 0,
+      [ids, ids].map { PackedSequence(length: $0.count, outputs: $0.count) }, on: backend)
+    let hidden = try model.encode(
+      try model.embed(ids + ids, on: tape), batch, prefixes: prefixes, cache: nil, on: tape)
+    let logits = try model.logits(hidden, on: tape)
+    let expected = try fixture.floats("prefix.logits")
+    expectClose(try backend.values(logits.value), expected + expected, relative: 1e-4, "logits behind prefixes")
+    let cotangent = try fixture.floats("cotangent")
+    let gradients = try tape.gradients(
+      of: logits, cotangent: try backend.tensor(cotangent + cotangent.map { -3 * $0 }, logits.shape))
+    for layer in 0..<model.facts.layers {
+      for (kind, variable) in [("keys", prefixes.keys[layer]), ("values", prefixes.values[layer])] {
+        expectClose(
+          try backend.values(try #require(gradients[variable])),
+          try fixture.floats("prefix.\(kind).\(layer).gradient").map { -2 * $0 }, relative: 1e-3,
+          "gradient of the \(kind) of layer \(layer)")
+      }
+    }
+  }
+
+  /// The same prefixes stored in a cache, and the text computed one token at a time.
+  @Test(arguments: Backends.available, prompted) func prefixesInCache(_ device: TestBackend, _ name: String) throws {
+    let backend = try device.make()
+    let fixture = try Fixture(name)
+    let model = try ModelDirectory(fixture.directory).load(on: backend)
+    let ids = try fixture.ids("ids.0")
+    let tape = Tape(backend, isRecording: false)
+    let prefixes = try prefixes(of: fixture, model, on: tape)
+    let length = prefixes.length
+    let cache = try KeyValueCache(capacity: length + ids.count, for: model)
+    try cache.store(prefixes, rows: try backend.indices((0..<length).map(Int32.init)))
+    var logits: [Float] = []
+    for (place, token) in ids.enumerated() {
+      let own = length..<length + place + 1
+      let place = try backend.indices([Int32(length + place)])
+      let batch = PackedBatch(
+        positions: place,
+        layout: try AttentionLayout(
+          segments: [AttentionSegment(queries: 0..<1, shared: [0..<length], own: own, causal: true)], queryCount: 1,
+          keyCount: cache.capacity),
+        cacheRows: place)
+      let hidden = try model.encode(try model.embed([token], on: tape), batch, cache: cache, on: tape)
+      logits += try backend.values(try model.logits(hidden, on: tape).value)
+    }
+    expectClose(logits, try fixture.floats("prefix.logits"), relative: 1e-4, "logits behind cached prefixes")
+  }
+
+  private func prefixes(of fixture: Fixture, _ model: any LanguageModel, on tape: Tape) throws -> LayerPrefixes {
+    func leaves(_ kind: String, _ width: Int) throws -> [Variable] {
+      try (0..<model.facts.layers).map { layer in
+        let values = try fixture.floats("prefix.\(kind).\(layer)")
+        return tape.leaf(
+          try model.backend.tensor(values, [values.count / width, width]), name: "\(kind).\(layer)")
+      }
+    }
+    return LayerPrefixes(
+      keys: try leaves("keys", model.facts.keyWidth), values: try leaves("values", model.facts.valueWidth))
+  }
+
+  @Test(arguments: Backends.available) func storedClassifier(_ device: TestBackend) throws {
+    let backend = try device.make()
+    let fixture = try Fixture("llama-classifier")
+    let model = try ModelDirectory(fixture.directory).load(on: backend)
+    let classifier = try #require(model.storedClassifier)
+    #expect(classifier.labels == ["LABEL_0", "LABEL_1", "LABEL_2"] && classifier.token == .last)
+    let ids = try fixture.sequences.map { try fixture.ids("ids.\($0)") }
+    let batch = try PackedBatch.causal(
+      promptLength: 0, ids.map { PackedSequence(length: $0.count, outputs: 1) }, on: backend)
+    let tape = Tape(backend, isRecording: false)
+    let hidden = try model.encode(try model.embed(ids.flatMap { $0 }, on: tape), batch, cache: nil, on: tape)
+    let scores = try backend.values(try classifier.scores(hidden, on: tape).value)
+    expectClose(
+      scores, try fixture.sequences.flatMap { try fixture.floats("score.\($0)") }, relative: 1e-4, "scores")
+    // It was saved without an output projection, which is found out when it is asked for.
+    #expect(throws: CheckpointError.self) { try model.logits(hidden, on: tape) }
+  }
+
   /// Greedy tokens with a cache (one token at a time, all sequences in one batch) and without one.
   @Test(arguments: Backends.available, names) func greedyWithAndWithoutCache(_ device: TestBackend, _ name: String)
     throws
@@ -104,11 +223,9 @@ import Testing
     }
     #expect(texts.map { Array($0.suffix(steps)) } == expected, "without a cache")
 
-    let width = model.facts.hiddenWidth
     let room = contexts.map { $0.count + steps }
     let starts = room.indices.map { room[..<$0].reduce(0, +) }
-    let cache = try KeyValueCache(
-      capacity: room.reduce(0, +), layers: model.facts.layers, keyWidth: width, valueWidth: width, on: backend)
+    let cache = try KeyValueCache(capacity: room.reduce(0, +), for: model)
     var (pending, used) = (contexts, contexts.map { _ in 0 })
     var results: [[Int32]] = contexts.map { _ in [] }
     for _ in 0..<steps {
