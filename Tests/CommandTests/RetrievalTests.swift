@@ -55,12 +55,18 @@ import Testing
     #expect(missing.status == 2 && missing.errors.contains("/none"), "\(missing.errors)")
   }
 
-  private func train(_ output: String, _ more: [String]) throws {
+  /// Few and short enough that two demonstrations always fit.
+  private static let short = (0..<12).map { row in
+    "{\"input\": \"name[\(["Zizzi", "Aromi", "Wildwood"][row % 3])], food[\(["Thai", "pub"][row % 2])] \(row)\", "
+      + "\"target\": \"it is \(row % 4).\"}\n"
+  }.joined()
+
+  private func train(_ output: String, _ more: [String], data: String) throws {
     _ = try Self.succeed(
       [
         "train", "--device", "cpu", "--model", model, "--data", data, "--validation", data, "--output", output,
         "--prompt-length", "3", "--learning-rate", "0.2", "--batch-size", "4", "--steps", "6", "--log-every", "1",
-        "--seed", "5", "--truncate", "demonstrations",
+        "--seed", "5",
       ] + more)
   }
 
@@ -75,9 +81,10 @@ import Testing
 
   @Test func withoutShotsIPTIsPromptTuningBitForBit() throws {
     let folder = try TemporaryFolder()
-    try train(folder.file("pt").path, ["--method", "prompt-tuning"])
-    try train(folder.file("ipt").path, ["--method", "ipt", "--shots", "0"])
-    try train(folder.file("shown").path, ["--method", "ipt"])
+    let data = try folder.write(Self.short, to: "data.jsonl").path
+    try train(folder.file("pt").path, ["--method", "prompt-tuning"], data: data)
+    try train(folder.file("ipt").path, ["--method", "ipt", "--shots", "0"], data: data)
+    try train(folder.file("shown").path, ["--method", "ipt"], data: data)
     func adapter(_ run: String) throws -> Data {
       try Data(contentsOf: folder.file(run).appendingPathComponent("adapter_model.safetensors"))
     }
@@ -87,12 +94,14 @@ import Testing
 
   @Test func evaluationShowsWhatTrainingShowed() throws {
     let folder = try TemporaryFolder()
-    let pool = try folder.write(String(contentsOfFile: data, encoding: .utf8), to: "pool.jsonl")
+    let data = try folder.write(Self.short, to: "data.jsonl").path
+    let pool = try folder.write(Self.short, to: "pool.jsonl")
     let rows = folder.file("rows.jsonl").path
     for retriever in ["bm25", model] {
       let run = folder.file("run-\(retriever.count)").path
       try train(
-        run, ["--method", "ipt", "--shots", "2", "--demonstration-data", pool.path, "--retriever", retriever])
+        run, ["--method", "ipt", "--shots", "2", "--demonstration-data", pool.path, "--retriever", retriever],
+        data: data)
       let last = try Self.objects(String(contentsOfFile: run + "/metrics.jsonl", encoding: .utf8))
         .compactMap { $0["validation_loss"] as? Double }.min()
       let first = try evaluate(["--adapter", run, "--data", data], predictions: rows)
@@ -132,7 +141,7 @@ import Testing
   @Test func aPromptOfOneTaskMeetsDemonstrationsOfAnother() throws {
     let folder = try TemporaryFolder()
     let run = folder.file("run").path
-    try train(run, [])
+    try train(run, [], data: folder.write(Self.short, to: "data.jsonl").path)
     let target = try folder.write(Self.pool, to: "target.jsonl").path
     let rows = folder.file("rows.jsonl").path
     let arguments = ["--adapter", run, "--data", target]

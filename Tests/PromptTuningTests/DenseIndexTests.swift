@@ -14,6 +14,14 @@ import Tokenizers
     return (0..<count).flatMap { _ in (0..<width).map { _ in generator.nextUniform() - 0.5 }.normalized }
   }
 
+  private static func cosine(_ left: ArraySlice<Float>, _ right: ArraySlice<Float>) -> Double {
+    func product(_ left: ArraySlice<Float>, _ right: ArraySlice<Float>) -> Double {
+      zip(left, right).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+    }
+    let squares = product(left, left) * product(right, right)
+    return squares > 0 ? product(left, right) / squares.squareRoot() : 0
+  }
+
   private static func queries(_ count: Int) -> [IndexQuery] {
     (0..<count).map { IndexQuery(text: "\($0)", place: "\($0)") }
   }
@@ -33,9 +41,7 @@ import Tokenizers
       let all = (0..<texts).map { text in
         ScoredText(
           text: text,
-          score: (0..<width).reduce(0.0) {
-            $0 + Double(vectors[text * width + $1]) * Double(queries[query * width + $1])
-          })
+          score: Self.cosine(vectors[text * width..<(text + 1) * width], queries[query * width..<(query + 1) * width]))
       }
       #expect(found[query] == Array(all.sorted { $0.precedes($1) }.prefix(6)), "query \(query)")
     }
@@ -57,7 +63,7 @@ import Tokenizers
     let all = (0..<200).map { text in
       ScoredText(
         text: text,
-        score: (0..<width).reduce(0.0) { $0 + Double(vectors[text * width + $1]) * Double(base[$1]) })
+        score: Self.cosine(vectors[text * width..<(text + 1) * width], base[...]))
     }
     #expect(found == Array(all.sorted { $0.precedes($1) }.prefix(5)))
   }

@@ -55,8 +55,9 @@ public final class DenseIndex: TextIndex {
     return queries.indices.map { row in ranked(searches[row], asked, row, wanted) }
   }
 
-  /// Twice what rounding can change a product of two unit vectors by, in f32 and in any order of its sum.
-  private var tolerance: Float { 2 * Float(width) * 0x1p-24 }
+  /// Twice what rounding can change a product of two unit vectors by, in f32 and in any order of its sum; the vectors
+  /// themselves are rounded, too.
+  private var tolerance: Float { 2 * Float(width + 4) * 0x1p-24 }
 
   private func matrix(_ values: [Float], _ rows: Range<Int>) throws -> Tensor {
     try backend.tensor(Array(values[rows.lowerBound * width..<rows.upperBound * width]), [rows.count, width])
@@ -67,11 +68,15 @@ public final class DenseIndex: TextIndex {
     vectors.withUnsafeBufferPointer { vectors in
       asked.withUnsafeBufferPointer { asked in
         for text in candidates.texts {
-          var product = 0.0
+          var (product, square, askedSquare) = (0.0, 0.0, 0.0)
           for column in 0..<width {
-            product += Double(vectors[text * width + column]) * Double(asked[row * width + column])
+            let (value, other) = (Double(vectors[text * width + column]), Double(asked[row * width + column]))
+            product += value * other
+            square += value * value
+            askedSquare += other * other
           }
-          best.insert(ScoredText(text: text, score: product))
+          let lengths = (square * askedSquare).squareRoot()
+          best.insert(ScoredText(text: text, score: lengths > 0 ? product / lengths : 0))
         }
       }
     }
