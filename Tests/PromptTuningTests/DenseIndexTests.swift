@@ -52,18 +52,18 @@ import Tokenizers
   @Test func ranksWhatRoundingBlurs() throws {
     let width = 64
     let base = Self.unitVectors(1, width: width, stream: 4)
-    var vectors: [Float] = []
-    for text in 0..<200 {
-      var vector = base
-      vector[text % width] += Float(text) * 1e-8
-      vectors += vector.normalized
+    let noise = Self.unitVectors(200, width: width, stream: 5)
+    let vectors = (0..<200).flatMap { text in
+      (0..<width).map { base[$0] + 5e-8 * noise[text * width + $0] }.normalized
     }
-    let index = DenseIndex(vectors: vectors, width: width, on: try Backends.cpu.make()) { _ in base }
+    let other = Self.unitVectors(1, width: width, stream: 6)
+    // Nearly at a right angle, where products cancel and rounding is as large as what is left.
+    let shared = Float(Self.cosine(base[...], other[...]))
+    let asked = zip(base, other).map { $1 - shared * $0 }.normalized
+    let index = DenseIndex(vectors: vectors, width: width, on: try Backends.cpu.make()) { _ in asked }
     let found = try index.nearest(Self.queries(1), count: 5)[0]
     let all = (0..<200).map { text in
-      ScoredText(
-        text: text,
-        score: Self.cosine(vectors[text * width..<(text + 1) * width], base[...]))
+      ScoredText(text: text, score: Self.cosine(vectors[text * width..<(text + 1) * width], asked[...]))
     }
     #expect(found == Array(all.sorted { $0.precedes($1) }.prefix(5)))
   }
