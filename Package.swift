@@ -46,7 +46,11 @@ let package = Package(
       name: "Tokenizers",
       dependencies: [.product(name: "Collections", package: "swift-collections")]),
     .target(name: "LanguageModels", dependencies: ["Compute", "Autodiff"]),
-    .target(name: "PromptTuning", dependencies: ["Compute", "Autodiff", "Tokenizers", "LanguageModels"]),
+    .target(
+      name: "PromptTuning",
+      dependencies: [
+        "Compute", "Autodiff", "Tokenizers", "LanguageModels", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
 
     // MARK: - Training, evaluation, conformance
 

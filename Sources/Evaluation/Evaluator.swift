@@ -55,12 +55,13 @@ public struct Evaluator {
       values.updateValue(
         try metric.value(of: ScoredAnswers(predictions, for: examples, task: task)), forKey: metric.rawValue)
     }
+    let encoded = wantsText ? contexts : scored
     let rows = examples.indices.map { place in
       PredictionRow(
         loss: wantsLoss ? losses[place].mean : nil, tokens: wantsLoss ? losses[place].tokens : nil,
-        prediction: wantsText ? predictions[place] : nil, targets: wantsText ? examples[place].targets : nil)
+        prediction: wantsText ? predictions[place] : nil, targets: wantsText ? examples[place].targets : nil,
+        similarity: encoded.isEmpty ? nil : encoded[place].similarity)
     }
-    let encoded = wantsText ? contexts : scored
     return EvaluationResult(
       report: EvaluationReport(examples: examples.count, metrics: values), rows: rows,
       cutExamples: encoded.count { $0.cutDemonstrations > 0 || $0.cutInputTokens > 0 },

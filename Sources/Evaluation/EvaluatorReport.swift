@@ -40,12 +40,18 @@ public struct PredictionRow: Sendable, Hashable, Codable {
   public var prediction: String?
   /// The targets, beside a prediction.
   public var targets: [String]?
+  /// How similar the most similar demonstration is, where they are retrieved.
+  public var similarity: Double?
 
-  public init(loss: Double? = nil, tokens: Int? = nil, prediction: String? = nil, targets: [String]? = nil) {
+  public init(
+    loss: Double? = nil, tokens: Int? = nil, prediction: String? = nil, targets: [String]? = nil,
+    similarity: Double? = nil
+  ) {
     self.loss = loss
     self.tokens = tokens
     self.prediction = prediction
     self.targets = targets
+    self.similarity = similarity
   }
 
   /// Writes rows as JSON Lines; the file appears whole or not at all.

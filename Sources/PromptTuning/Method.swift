@@ -22,7 +22,7 @@ public struct Method: Sendable, Hashable, Codable {
   public var trainable: Trainable
 
   /// The names of the known points.
-  public static let names = ["prompt-tuning", "icl", "fine-tuning", "dynamar"]
+  public static let names = ["prompt-tuning", "icl", "ipt", "fine-tuning", "dynamar"]
 
   /// The number of virtual tokens unless it is chosen.
   public static let defaultPromptLength = 20
@@ -40,6 +40,11 @@ public struct Method: Sendable, Hashable, Codable {
       Method(
         name: name, demonstrations: .fixed, shots: 1, prompt: .none, promptLength: 0, head: .languageModel,
         trainable: .none)
+    case "ipt":
+      // Sun et al., 2023: one retrieved demonstration between prompt and input.
+      Method(
+        name: name, demonstrations: .retrieved, shots: 1, prompt: .static, promptLength: defaultPromptLength,
+        head: .languageModel, trainable: .prompt)
     case "fine-tuning":
       Method(
         name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .languageModel,
@@ -51,6 +56,18 @@ public struct Method: Sendable, Hashable, Codable {
         trainable: .all)
     default:
       throw MethodError.refused("unknown method '\(name)'; known are \(names.joined(separator: ", "))")
+    }
+  }
+
+  /// Chooses demonstrations; none of them (`shots` 0) is the method without.
+  public mutating func setDemonstrations(_ selection: DemonstrationSelection?, shots: Int?) {
+    if let selection {
+      demonstrations = selection
+      if selection == .none { self.shots = 0 } else if self.shots == 0 { self.shots = 1 }
+    }
+    if let shots {
+      self.shots = shots
+      if shots == 0 { demonstrations = .none }
     }
   }
 
@@ -72,8 +89,8 @@ public struct Method: Sendable, Hashable, Codable {
     }
     switch demonstrations {
     case .none where shots != 0:
-      throw MethodError.refused("--shots \(shots) makes no sense without --demonstrations fixed or random")
-    case .fixed where shots < 1, .random where shots < 1:
+      throw MethodError.refused("--shots \(shots) makes no sense without --demonstrations fixed, random or retrieved")
+    case .fixed where shots < 1, .random where shots < 1, .retrieved where shots < 1:
       throw MethodError.refused("--demonstrations \(demonstrations.rawValue) needs --shots of at least 1")
     default: break
     }

@@ -69,13 +69,14 @@ struct TrainCommand: ParsableCommand {
     configuration.truncate = try configuration.resolvedTruncation()
     var taskData = try TaskData(configuration)
     let examples = taskData.examples
-    let pool = try demonstrations(configuration, method, taskData)
     let device = try DeviceSelection.open(
       configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
     let checked = try checkWith.map { choice in
       CheckedBackend(device, against: try DeviceSelection.open(choice, strict: true, notice: { _ in }))
     }
     let backend: any ComputeBackend = checked ?? device
+    let demonstrations = try demonstrations(configuration, method, taskData, on: backend)
+    try demonstrations?.prepare(examples + (taskData.validation ?? []))
     let opened = try OpenedModel(
       modelPath, configuration.modelOptions(trainable: method.trainable == .all), on: backend)
     let facts = opened.model.facts
@@ -83,7 +84,7 @@ struct TrainCommand: ParsableCommand {
     let request = Self.headRequest(method, taskData.task, opened, configuration)
     let head = try method.head.kind.init(request)
     var encoder = try ExampleEncoder(
-      codec: opened.codec, template: pool?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
+      codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
       truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
     encoder.answers = try AnswerSource(type(of: head).answers, taskData.task)
     try encoder.check(has: head.wanted)
@@ -101,8 +102,8 @@ struct TrainCommand: ParsableCommand {
     let files = PromptedModelFiles(
       task,
       settings: AdapterSettings(
-        method: method, truncation: configuration.truncate, demonstrations: pool?.settings, task: taskData.task,
-        head: method.head == .languageModel ? nil : HeadRecord(head, request)),
+        method: method, truncation: configuration.truncate, demonstrations: demonstrations?.settings,
+        task: taskData.task, head: method.head == .languageModel ? nil : HeadRecord(head, request)),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(
@@ -180,24 +181,18 @@ struct TrainCommand: ParsableCommand {
     return folder
   }
 
-  private func demonstrations(_ configuration: RunConfiguration, _ method: Method, _ data: TaskData) throws -> (
-    template: DemonstrationTemplate, settings: AdapterSettings.Demonstrations
-  )? {
-    guard method.demonstrations != .none else {
-      if configuration.demonstrationData != nil {
-        throw MethodError.refused("--demonstration-data makes no sense without --demonstrations")
-      }
-      return nil
-    }
-    let file = configuration.demonstrationData ?? data.description
+  private func demonstrations(
+    _ configuration: RunConfiguration, _ method: Method, _ data: TaskData, on backend: any ComputeBackend
+  ) throws -> Demonstrations? {
+    try Demonstrations.check(
+      method, shots: configuration.shots, data: configuration.demonstrationData, retriever: configuration.retriever)
+    guard method.demonstrations != .none else { return nil }
     var task = data.task
-    let pool = try configuration.demonstrationData.map { try ExampleFile.read($0, for: &task) } ?? data.examples
-    let seed = configuration.options.seed
-    let template = try DemonstrationTemplate(
-      selection: method.demonstrations, shots: method.shots, pool: pool, seed: seed)
-    // One more than the shots: an example of the pool does not demonstrate itself.
-    let kept = method.demonstrations == .fixed ? Array(pool.prefix(method.shots + 1)) : nil
-    return (template, AdapterSettings.Demonstrations(file: file, seed: seed, examples: kept))
+    let file = configuration.demonstrationData
+    return try Demonstrations(
+      method, pool: try file.map { try ExampleFile.read($0, for: &task) } ?? data.examples,
+      files: file.map { [$0] } ?? data.paths, keepsPool: file == nil && configuration.examplesPerLabel != nil,
+      seed: configuration.options.seed, retriever: configuration.retriever, on: { backend })
   }
 
   private func prompt(
