@@ -31,7 +31,7 @@ public struct AnswerEvaluator {
   /// - Throws: `MethodError`; `EvaluationError.nonFiniteLoss`; `.badAnswer`; `ComputeError`.
   public func evaluate(_ examples: [Example], metrics: [EvaluationMetric], task: TaskFormat) throws -> AnswerResult {
     let encoded = try templates.map { template in try examples.map { try encoder.encode($0, template: template) } }
-    let scores = try average(try encoded.map { try self.scores($0) })
+    let scores = average(try encoded.map { try self.scores($0) })
     let isValue = type(of: model.head).answers == .value
     let kinds = LabelKinds(examples)
     var rows: [AnswerRow] = []

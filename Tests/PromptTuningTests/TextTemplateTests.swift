@@ -26,8 +26,6 @@ import Tokenizers
     var vocabularySize: Int { 303 }
     var affixes: (prefix: [Int32], suffix: [Int32]) { ([300], [301]) }
 
-    var affixes: (prefix: [Int32], suffix: [Int32]) { ([300], [301]) }
-
     func encode(_ text: String, addSpecialTokens: Bool) -> [Int32] {
       var ids: [Int32] = []
       var rest = Array(text.utf8)[...]
