@@ -19,12 +19,13 @@ struct ConfigurationKey: Sendable {
     texts("data", \.data), texts("validation", \.validation),
     integer("sequence-length", \.sequenceLength, atLeast: 1), text("output", \.output),
     text("method", \.method), choice("prompt", \.prompt), integer("prompt-length", \.promptLength, atLeast: 1),
-    text("prompt-init", \.promptInit), choice("head", \.head), choice("head-token", \.headToken), choice("trainable", \.trainable),
+    text("prompt-init", \.promptInit), choice("head", \.head), choice("head-token", \.headToken),
+    choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
     text("demonstration-data", \.demonstrationData), truncation,
     text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),
     integer("template-count", \.templateCount, atLeast: 1),
-    number("template-hamming-weight", \.templateHammingWeight, atLeast: 0),
+    templateHammingWeight,
     text("inference-template", \.inferenceTemplate), names("labels", \.labels),
     names("label-words", \.labelWords), integer("examples-per-label", \.examplesPerLabel, atLeast: 1),
     texts("mix", \.mix),
@@ -232,6 +233,15 @@ struct ConfigurationKey: Sendable {
     get: { configuration in
       configuration.truncate.isEmpty
         ? nil : .list(Truncation.names.filter { configuration.truncate.contains($0.value) }.map(\.name))
+    })
+
+  /// Written only where it was changed: few runs have a pool of templates.
+  private static let templateHammingWeight = ConfigurationKey(
+    name: "template-hamming-weight",
+    set: { configuration, value in checked(value, atLeast: 0) { configuration.templateHammingWeight = $0 } },
+    get: {
+      let weight = $0.templateHammingWeight
+      return weight == RunConfiguration().templateHammingWeight ? nil : .number(weight)
     })
 
   private static let learningRate = ConfigurationKey(
