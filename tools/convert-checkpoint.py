@@ -1,10 +1,11 @@
-"""Copies a Hugging Face model directory with its float32 weights rounded to bfloat16.
+"""Copies a Hugging Face model directory with its float32 weights rounded to bfloat16, or out of a PyTorch file.
 
-    python tools/convert-checkpoint.py SOURCE OUTPUT
+    python tools/convert-checkpoint.py [--keep-types] SOURCE OUTPUT
 
-Reads `model.safetensors`, rounds every F32 tensor to the nearest bfloat16 (ties to even), writes `model.safetensors`
-and a `config.json` whose `dtype` is `bfloat16`, and copies `generation_config.json` and the tokenizer's files.
-Requires: numpy
+Reads `model.safetensors`, or else `pytorch_model.bin` (or the shards of its index), rounds every F32 tensor to the
+nearest bfloat16 (ties to even) unless told to keep the types, writes `model.safetensors` and a `config.json`, and copies
+`generation_config.json` and the tokenizer's files. Tensors of a PyTorch file that share memory are written once.
+Requires: numpy, and torch for PyTorch files
 """
 
 import argparse
@@ -32,6 +33,30 @@ def read_safetensors(path):
         begin, end = entry["data_offsets"]
         tensors[name] = (entry["dtype"], entry["shape"], body[begin:end])
     return tensors, metadata
+
+
+def read_pytorch(directory):
+    """As `read_safetensors`, of `pytorch_model.bin` or the files that `pytorch_model.bin.index.json` names."""
+    import torch
+
+    names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+    index = directory / "pytorch_model.bin.index.json"
+    files = sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else [
+        "pytorch_model.bin"]
+    tensors, places = {}, set()
+    for file in files:
+        for name, tensor in torch.load(directory / file, map_location="cpu", weights_only=True).items():
+            if tensor.dtype not in names:
+                print(f"{name}: left out, its type is {tensor.dtype}")
+                continue
+            place = (file, tensor.data_ptr(), tuple(tensor.shape), tensor.stride())
+            if tensor.numel() and place in places:
+                print(f"{name}: left out, it shares its memory with a tensor before it")
+                continue
+            places.add(place)
+            data = tensor.contiguous().view(torch.uint8).numpy().tobytes() if tensor.dim() else tensor.numpy().tobytes()
+            tensors[name] = (names[tensor.dtype], list(tensor.shape), data)
+    return tensors, {"format": "pt"}
 
 
 def write_safetensors(path, tensors, metadata):
@@ -62,18 +87,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--keep-types", action="store_true", help="do not round to bfloat16")
     arguments = parser.parse_args()
 
-    tensors, metadata = read_safetensors(arguments.source / "model.safetensors")
+    if (arguments.source / "model.safetensors").exists():
+        tensors, metadata = read_safetensors(arguments.source / "model.safetensors")
+    else:
+        tensors, metadata = read_pytorch(arguments.source)
     for name, (dtype, shape, data) in tensors.items():
-        if dtype == "F32":
+        if dtype == "F32" and not arguments.keep_types:
             tensors[name] = ("BF16", shape, round_to_bfloat16(data, name))
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_safetensors(arguments.output / "model.safetensors", tensors, metadata)
     config = json.loads((arguments.source / "config.json").read_text())
-    config.pop("torch_dtype", None)
-    config["dtype"] = "bfloat16"
+    if not arguments.keep_types:
+        config.pop("torch_dtype", None)
+        config["dtype"] = "bfloat16"
     (arguments.output / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     for name in COPIED:
         if (arguments.source / name).exists():

@@ -30,13 +30,19 @@ public struct ModelDirectory {
 
   /// Opens the model.
   ///
-  /// - Throws: `CheckpointError` for an unknown family, a missing or misshapen tensor, a broken file; `ComputeError` if
-  ///   the device lacks memory.
+  /// Tensor by tensor: beside what the device keeps, the host holds no more than a part of one.
+  ///
+  /// - Throws: `CheckpointError` for an unknown family, a missing or misshapen tensor, a broken file, weights beyond the
+  ///   device's memory; `ComputeError` if the device has less left.
   public func load(on backend: any ComputeBackend, _ options: ModelOptions = ModelOptions()) throws
     -> any LanguageModel
   {
-    let source = TensorSource.checkpoint(try Checkpoint(directory: url))
-    return try ModelFamilies.family(configuration).make(configuration, on: backend, options, source)
+    let family = try ModelFamilies.family(configuration)
+    let checkpoint = try Checkpoint(directory: url)
+    try MemoryRequirement.check(
+      checkpoint.keptBytes(options.isTrainable ? .f32 : options.precision), path: checkpoint.url.path,
+      on: backend.device)
+    return try family.make(configuration, on: backend, options, .checkpoint(checkpoint))
   }
 
   /// A model with random weights for a configuration.

@@ -12,18 +12,103 @@ public struct ExampleSource: Sendable, Hashable, Codable, CustomStringConvertibl
   public var description: String { "\(file):\(line)" }
 }
 
-/// One example of a generation task.
-public struct Example: Sendable, Hashable, Codable {
+/// One example of a task.
+///
+/// Generation needs an input and targets alone. A row of another task also has its fields by name, and a label; its
+/// input is then what the first template makes of the fields, and its target the word for the label.
+public struct Example: Sendable, Hashable {
   public var input: String
-  /// At least one; training uses the first.
+  /// What a language model is to write; training uses the first. Empty where nothing says what the answer is.
   public var targets: [String]
   public var source: ExampleSource
+  /// The row's own fields; empty where only input and target were asked for.
+  public var fields: ExampleFields
+  /// The class or the value; nil for generation and for rows without one.
+  public var label: ExampleLabel?
+  /// Which one of a line's examples this is, from 0: a line may hold several questions.
+  public var part: Int
 
-  public init(input: String, targets: [String], source: ExampleSource) {
-    precondition(!targets.isEmpty, "an example has at least one target")
+  public init(
+    input: String, targets: [String], source: ExampleSource, fields: ExampleFields = ExampleFields(),
+    label: ExampleLabel? = nil, part: Int = 0
+  ) {
     self.input = input
     self.targets = targets
     self.source = source
+    self.fields = fields
+    self.label = label
+    self.part = part
+  }
+
+  /// The first target.
+  ///
+  /// - Throws: `MethodError.badField` if the row has neither a target nor a label.
+  public func target() throws -> String {
+    guard let target = targets.first else {
+      throw MethodError.badField(source: source, key: "target", reason: "is missing, and so is 'label'")
+    }
+    return target
+  }
+}
+
+extension Example: Codable {
+  private enum Key: String, CodingKey {
+    case input, targets, source, fields, label, part
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Key.self)
+    self.init(
+      input: try values.decode(String.self, forKey: .input),
+      targets: try values.decode([String].self, forKey: .targets),
+      source: try values.decode(ExampleSource.self, forKey: .source),
+      fields: try values.decodeIfPresent(ExampleFields.self, forKey: .fields) ?? ExampleFields(),
+      label: try values.decodeIfPresent(ExampleLabel.self, forKey: .label),
+      part: try values.decodeIfPresent(Int.self, forKey: .part) ?? 0)
+  }
+
+  /// What a plain example does not have is not written.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: Key.self)
+    try values.encode(input, forKey: .input)
+    try values.encode(targets, forKey: .targets)
+    try values.encode(source, forKey: .source)
+    if !fields.isEmpty { try values.encode(fields, forKey: .fields) }
+    try values.encodeIfPresent(label, forKey: .label)
+    if part != 0 { try values.encode(part, forKey: .part) }
+  }
+}
+
+/// The fields of a row by name.
+public struct ExampleFields: Sendable, Hashable, Codable {
+  /// Strings as they are, numbers and booleans as JSON writes them.
+  ///
+  /// The fields of an object in a field have both names with a point between them: `target.span1_text`.
+  public private(set) var texts: [String: String]
+  /// Fields that are no text: what they are instead ("a list", "an object", "null").
+  public private(set) var others: [String: String]
+
+  public init(_ texts: [String: String] = [:], others: [String: String] = [:]) {
+    self.texts = texts
+    self.others = others
+  }
+
+  public var isEmpty: Bool { texts.isEmpty && others.isEmpty }
+
+  /// The names, sorted.
+  public var names: [String] { texts.keys.sorted() }
+
+  /// A field's text.
+  ///
+  /// - Throws: `MethodError.badField` naming file, line and key if there is none, or if it is a list, an object or null.
+  public func text(_ name: String, at source: ExampleSource) throws -> String {
+    if let text = texts[name] { return text }
+    if let kind = others[name] {
+      throw MethodError.badField(source: source, key: name, reason: "is \(kind), a template needs text")
+    }
+    throw MethodError.badField(
+      source: source, key: name,
+      reason: "is missing, but a template asks for it; the row has \(names.joined(separator: ", "))")
   }
 }
 
@@ -36,17 +121,21 @@ public struct EncodedExample: Sendable, Hashable {
   public var context: [Int32]
   /// What is scored: the target and the end token.
   public var target: [Int32]
+  /// Where the mask token stands in the context; nil where the template has none or the model knows none.
+  public var maskPosition: Int?
   /// Whole demonstrations that were left out to make it fit.
   public var cutDemonstrations: Int
   /// Tokens of the input that were left out to make it fit.
   public var cutInputTokens: Int
 
   public init(
-    source: ExampleSource, context: [Int32], target: [Int32], cutDemonstrations: Int = 0, cutInputTokens: Int = 0
+    source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil, cutDemonstrations: Int = 0,
+    cutInputTokens: Int = 0
   ) {
     self.source = source
     self.context = context
     self.target = target
+    self.maskPosition = maskPosition
     self.cutDemonstrations = cutDemonstrations
     self.cutInputTokens = cutInputTokens
   }

@@ -10,6 +10,10 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
   case tooLong(source: ExampleSource, needed: Int, available: Int)
   /// A token for which the model has no embedding.
   case unknownToken(source: ExampleSource, id: Int32, vocabularySize: Int)
+  /// A row's field that is missing or not what it should be.
+  case badField(source: ExampleSource, key: String, reason: String)
+  /// A template that cannot be used: its text, or its file and line.
+  case badTemplate(place: String, reason: String)
   /// An adapter's file that breaks its format or does not fit the model.
   case badAdapter(path: String, reason: String)
   /// Something a tokenizer must know and does not.
@@ -22,6 +26,8 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
       "\(source): the example needs \(needed) positions, the model has \(available); --truncate says what may be cut"
     case .unknownToken(let source, let id, let vocabularySize):
       "\(source): the tokenizer gives id \(id), the model has embeddings for 0..<\(vocabularySize)"
+    case .badField(let source, let key, let reason): "\(source): field '\(key)' \(reason)"
+    case .badTemplate(let place, let reason): "\(place): \(reason)"
     case .badAdapter(let path, let reason): "\(path): \(reason)"
     case .tokenizer(let reason): reason
     }

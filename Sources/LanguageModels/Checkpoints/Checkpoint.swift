@@ -45,7 +45,7 @@ public struct Checkpoint {
       throw CheckpointError.unsupported(
         path: directory.appendingPathComponent(file).path,
         reason:
-          "PyTorch files are not read; convert it in Python: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)"
+          "PyTorch files are not read; convert it with: python tools/convert-checkpoint.py --keep-types \(directory.path) OUTPUT"
       )
     } else {
       throw CheckpointError.unreadable(path: single.path, reason: "no such file")
@@ -91,6 +91,10 @@ public struct Checkpoint {
     let (firstFile, firstEntry) = try place(first)
     let (secondFile, secondEntry) = try place(second)
     guard firstEntry.type == secondEntry.type, firstEntry.shape == secondEntry.shape else { return false }
+    defer {
+      firstFile.release(firstEntry)
+      secondFile.release(secondEntry)
+    }
     return firstFile.withBytes(of: firstEntry) { bytes in
       secondFile.withBytes(of: secondEntry) { other in
         guard let left = bytes.baseAddress, let right = other.baseAddress else { return true }
@@ -104,6 +108,15 @@ public struct Checkpoint {
       throw CheckpointError.missingTensor(path: url.path, name: name)
     }
     return (files[place], entry)
+  }
+
+  /// The bytes of all tensors as they would be kept on a device.
+  func keptBytes(_ precision: WeightPrecision) -> Int {
+    files.flatMap { $0.entries.values }.reduce(0) { sum, entry in
+      let stored = entry.type.dtype ?? .f32
+      let kept = entry.shape.rank < 2 ? .f32 : precision.dtype(for: stored)
+      return sum + entry.shape.count * kept.byteCount
+    }
   }
 
   /// The bytes of all tensors.
@@ -128,16 +141,34 @@ public struct Checkpoint {
         reason: "tensor '\(name)' has dtype \(entry.type.rawValue); F32, F16 and BF16 are supported")
     }
     let wanted = shape.rank < 2 ? .f32 : precision.dtype(for: stored)
-    if wanted == stored {
-      let tensor = try backend.allocate(shape, stored)
-      if !tensor.isEmpty { try file.withBytes(of: entry) { try backend.write($0, to: tensor) } }
-      return tensor
-    }
-    let values = try file.floats(of: entry)
-    if wanted == .f32 { return try backend.tensor(values, shape) }
     let tensor = try backend.allocate(shape, wanted)
-    let bits = values.map { wanted == .bf16 ? HalfPrecision.bf16($0) : HalfPrecision.f16($0) }
-    if !tensor.isEmpty { try bits.withUnsafeBytes { try backend.write($0, to: tensor) } }
+    guard !tensor.isEmpty else { return tensor }
+    defer { file.release(entry) }
+    if wanted == stored {
+      try file.withBytes(of: entry) { try backend.write($0, to: tensor) }
+    } else {
+      try convert(entry, of: file, to: tensor, on: backend)
+    }
     return tensor
+  }
+
+  /// Elements that are converted at a time.
+  private static let chunk = 1 << 20
+
+  /// Writes a tensor in another type, part by part, so that little of it lies on the host.
+  private func convert(
+    _ entry: SafetensorsFile.Entry, of file: SafetensorsFile, to tensor: Tensor, on backend: any ComputeBackend
+  ) throws {
+    let rows = try tensor.reshaped([tensor.count, 1])
+    for start in stride(from: 0, to: tensor.count, by: Self.chunk) {
+      let range = start..<min(start + Self.chunk, tensor.count)
+      let values = try file.floats(of: entry, in: range)
+      let part = try rows.rows(range)
+      switch tensor.dtype {
+      case .bf16: try values.map(HalfPrecision.bf16).withUnsafeBytes { try backend.write($0, to: part) }
+      case .f16: try values.map(HalfPrecision.f16).withUnsafeBytes { try backend.write($0, to: part) }
+      default: try values.withUnsafeBytes { try backend.write($0, to: part) }
+      }
+    }
   }
 }

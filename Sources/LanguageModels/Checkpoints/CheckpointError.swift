@@ -17,6 +17,8 @@ public enum CheckpointError: Error, Sendable, CustomStringConvertible {
   case wrongShape(path: String, name: String, found: Shape, expected: Shape)
   /// A configuration key with a value that is missing or of the wrong kind.
   case badConfiguration(path: String, key: String, reason: String)
+  /// Weights that need more bytes than the device has.
+  case tooLarge(path: String, needed: Int, device: String, available: Int)
   /// A model family or option that is not implemented.
   case unsupported(path: String, reason: String)
 
@@ -29,6 +31,8 @@ public enum CheckpointError: Error, Sendable, CustomStringConvertible {
     case .wrongShape(let path, let name, let found, let expected):
       "\(path): tensor '\(name)' has shape \(found), the configuration asks for \(expected)"
     case .badConfiguration(let path, let key, let reason): "\(path): '\(key)' \(reason)"
+    case .tooLarge(let path, let needed, let device, let available):
+      "\(path): the weights need \(needed) bytes, device '\(device)' has \(available)"
     case .unsupported(let path, let reason): "\(path): \(reason)"
     }
   }

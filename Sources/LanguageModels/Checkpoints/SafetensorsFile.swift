@@ -54,7 +54,7 @@ public struct SafetensorsFile {
   public let metadata: [String: String]
   /// By name.
   public let entries: [String: Entry]
-  private let contents: Data
+  private let file: MappedFile
   private let dataStart: Int
 
   /// Headers beyond this many bytes are refused, as in the reference implementation.
@@ -65,12 +65,13 @@ public struct SafetensorsFile {
   /// - Throws: `CheckpointError`.
   public init(url: URL) throws {
     self.url = url
-    contents = try CheckpointError.map(url)
+    file = try MappedFile(url)
+    let contents = file.bytes
     func broken(_ reason: String) -> CheckpointError { .malformed(path: url.path, reason: reason) }
     guard contents.count >= 8 else {
       throw broken("not a safetensors file: \(contents.count) bytes, at least 8 are needed")
     }
-    let length = contents.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+    let length = UInt64(littleEndian: contents.loadUnaligned(as: UInt64.self))
     guard length <= UInt64(Self.largestHeader) else {
       throw broken("absurd header length of \(length) bytes")
     }
@@ -78,7 +79,7 @@ public struct SafetensorsFile {
       throw broken("truncated: a header of \(length) bytes in a file of \(contents.count)")
     }
     dataStart = 8 + Int(length)
-    let header = contents[contents.startIndex + 8..<contents.startIndex + dataStart]
+    let header = contents[8..<dataStart]
     guard let object = try? JSONSerialization.jsonObject(with: Data(header)) as? [String: Any] else {
       throw broken("the header is not a JSON object")
     }
@@ -137,26 +138,36 @@ public struct SafetensorsFile {
 
   /// The bytes of a tensor, little-endian and not necessarily aligned.
   public func withBytes<Result>(of entry: Entry, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-    try contents.withUnsafeBytes { all in
-      try body(
-        UnsafeRawBufferPointer(rebasing: all[dataStart + entry.bytes.lowerBound..<dataStart + entry.bytes.upperBound]))
-    }
+    try withExtendedLifetime(file) { try body(UnsafeRawBufferPointer(rebasing: file.bytes[place(of: entry)])) }
+  }
+
+  /// Gives back the memory that reading a tensor took; its bytes stay readable.
+  func release(_ entry: Entry) { file.release(place(of: entry)) }
+
+  private func place(of entry: Entry) -> Range<Int> {
+    dataStart + entry.bytes.lowerBound..<dataStart + entry.bytes.upperBound
   }
 
   /// The elements of an F32, BF16 or F16 tensor, widened to f32.
   ///
+  /// - Parameter range: which of them; all if nil.
   /// - Throws: `CheckpointError.malformed` for another type.
-  public func floats(of entry: Entry) throws -> [Float] {
-    try withBytes(of: entry) { bytes in
+  public func floats(of entry: Entry, in range: Range<Int>? = nil) throws -> [Float] {
+    let range = range ?? 0..<entry.shape.count
+    return try withBytes(of: entry) { all in
+      let size = entry.type.byteCount
+      let bytes = UnsafeRawBufferPointer(rebasing: all[range.lowerBound * size..<range.upperBound * size])
       switch entry.type {
       case .f32:
-        return [Float](unsafeUninitializedCapacity: entry.shape.count) { buffer, count in
+        return [Float](unsafeUninitializedCapacity: range.count) { buffer, count in
           UnsafeMutableRawBufferPointer(buffer).copyMemory(from: bytes)
-          count = entry.shape.count
+          count = range.count
         }
       case .bf16, .f16:
         let widen = entry.type == .bf16 ? HalfPrecision.float(bf16:) : HalfPrecision.float(f16:)
-        return (0..<entry.shape.count).map { widen(bytes.loadUnaligned(fromByteOffset: 2 * $0, as: UInt16.self)) }
+        return range.indices.map {
+          widen(bytes.loadUnaligned(fromByteOffset: 2 * ($0 - range.lowerBound), as: UInt16.self))
+        }
       default:
         throw CheckpointError.malformed(
           path: url.path, reason: "tensor '\(entry.name)' has dtype \(entry.type.rawValue), not a floating-point one")

@@ -2,7 +2,7 @@
 ///
 /// Strings are UTF-8 bytes, because `String` compares by canonical equivalence: as dictionary keys, "é" as one scalar
 /// and as two would be one vocabulary entry, and they are different tokens. `JSONSerialization` merges such keys.
-struct JSONValue: Sendable {
+package struct JSONValue: Sendable {
   enum Content: Sendable {
     case null
     case bool(Bool)
