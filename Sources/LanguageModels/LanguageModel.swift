@@ -36,6 +36,13 @@ public protocol LanguageModel: AnyObject {
   /// - Throws: `CheckpointError.missingTensor` if the checkpoint has no output projection.
   func logits(_ hidden: Variable, on tape: Tape) throws -> Variable
 
+  /// Scores of chosen tokens alone, in their order: `[rows, tokens]`.
+  ///
+  /// No other row of the output projection is computed with.
+  ///
+  /// - Throws: as `logits`; `ComputeError.indexOutOfRange` for a token outside the vocabulary.
+  func logits(_ hidden: Variable, of tokens: Indices, on tape: Tape) throws -> Variable
+
   /// The negative log-likelihood of a label after each row, `[rows]`.
   ///
   /// - Throws: as `logits`.

@@ -123,23 +123,34 @@ public struct EncodedExample: Sendable, Hashable {
   public var target: [Int32]
   /// Where the mask token stands in the context; nil where the template has none or the model knows none.
   public var maskPosition: Int?
+  /// What a head learns to answer; nil where the target is all there is.
+  public var answer: ExampleAnswer?
   /// Whole demonstrations that were left out to make it fit.
   public var cutDemonstrations: Int
   /// Tokens of the input that were left out to make it fit.
   public var cutInputTokens: Int
 
   public init(
-    source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil, cutDemonstrations: Int = 0,
-    cutInputTokens: Int = 0
+    source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil,
+    answer: ExampleAnswer? = nil, cutDemonstrations: Int = 0, cutInputTokens: Int = 0
   ) {
     self.source = source
     self.context = context
     self.target = target
     self.maskPosition = maskPosition
+    self.answer = answer
     self.cutDemonstrations = cutDemonstrations
     self.cutInputTokens = cutInputTokens
   }
 
   /// Input, target and end tokens.
   public var tokenCount: Int { context.count + target.count }
+}
+
+/// What a head learns to answer for an example.
+public enum ExampleAnswer: Sendable, Hashable {
+  /// The number of the class, from 0.
+  case label(Int)
+  /// A value.
+  case value(Double)
 }

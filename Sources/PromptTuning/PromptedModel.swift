@@ -22,38 +22,11 @@ public final class PromptedModel {
 
   /// The negative log-likelihood of every target token, examples end to end.
   ///
-  /// The last token of an example predicts nothing and is not computed; hidden states are computed up to the last layer
-  /// for all other rows, and in the last layer for those that predict a target token. Behind an encoder, which reads the
-  /// context, the decoder reads its start token and the target.
+  /// Behind an encoder, which reads the context, the decoder reads its start token and the target.
   ///
   /// - Returns: the losses `[sum of target counts]` in the order of the examples.
   public func losses(_ examples: [EncodedExample], on tape: Tape) throws -> Variable {
-    guard model.facts.kind != .encoder else {
-      throw MethodError.refused("'\(model.facts.modelType)' is an encoder, which has no losses of a next token")
-    }
-    precondition(examples.allSatisfy { !$0.context.isEmpty }, "a context has at least one token")
-    if let model = model as? any EncoderDecoderModel { return try losses(examples, of: model, on: tape) }
-    let sequences = examples.map {
-      PackedSequence(length: $0.context.count + $0.target.count - 1, outputs: $0.target.count)
-    }
-    let batch = try PackedBatch.causal(promptLength: prompt.length, sequences, on: backend)
-    let tokens = examples.flatMap { $0.context + $0.target.dropLast() }
-    let hidden = try model.encode(try embed(tokens, on: tape), batch, cache: nil, on: tape)
-    return try model.losses(hidden, try backend.indices(examples.flatMap(\.target)), on: tape)
-  }
-
-  /// The losses of a model with an encoder, which reads the prompt and the contexts; the decoder reads its start token
-  /// and the targets.
-  private func losses(_ examples: [EncodedExample], of model: any EncoderDecoderModel, on tape: Tape) throws
-    -> Variable
-  {
-    let encoded = try encodeBidirectionally(examples.map(\.context), on: tape)
-    let batch = try DecoderBatch.causal(
-      examples.map { PackedSequence(length: $0.target.count, outputs: $0.target.count) },
-      memory: bidirectionalRows(examples.map(\.context.count)), memoryCount: encoded.shape[0], on: backend)
-    let tokens = examples.flatMap { [model.decoderStartToken] + $0.target.dropLast() }
-    let hidden = try model.decode(
-      try model.embed(tokens, on: tape), batch, memory: try model.memory(of: encoded, on: tape), cache: nil, on: tape)
+    let hidden = try hiddenStates(examples, .targets, on: tape)
     return try model.losses(hidden, try backend.indices(examples.flatMap(\.target)), on: tape)
   }
 

@@ -10,10 +10,12 @@ public struct TextCodec: Sendable {
   public let stopTokens: Set<Int32>
   /// What the tokenizer puts in front of a text (a beginning-of-sequence token), if anything.
   public let opening: [Int32]
-  /// What ends the input of an encoder: the end token; nothing where one model reads input and target alike.
+  /// What ends the input of an encoder: the end token, or what the tokenizer puts behind a text; nothing where one model reads input and target alike.
   public let closing: [Int32]
   /// What separates an input from its target where both stand in one text: a newline; nothing behind an encoder.
   public let separator: String
+  /// What stands for a word to be guessed; nil where the model does not know such a token.
+  public let maskToken: SpecialToken?
   /// Ids below this have an embedding in the model.
   public let embeddingCount: Int
 
@@ -22,7 +24,16 @@ public struct TextCodec: Sendable {
   public init(tokenizer: any Tokenizer, facts: ModelFacts, generationEndTokens: [Int32] = []) throws {
     self.tokenizer = tokenizer
     embeddingCount = facts.vocabularySize
-    guard let endToken = tokenizer.specialTokens.end?.id ?? facts.endTokens.first else {
+    let plain = tokenizer.encode("a", addSpecialTokens: false)
+    let full = tokenizer.encode("a", addSpecialTokens: true)
+    let start = plain.first.flatMap { full.firstIndex(of: $0) }
+    opening = start.map { Array(full[..<$0]) } ?? []
+    let around = start.map { Array(full[($0 + plain.count)...]) } ?? []
+    maskToken = facts.kind == .encoder ? tokenizer.specialTokens.mask : nil
+    guard
+      let endToken = facts.kind == .encoder
+        ? around.last ?? tokenizer.specialTokens.end?.id : tokenizer.specialTokens.end?.id ?? facts.endTokens.first
+    else {
       throw MethodError.tokenizer("neither the tokenizer nor config.json names an end token (eos_token)")
     }
     guard Int(endToken) < facts.vocabularySize else {
@@ -30,17 +41,12 @@ public struct TextCodec: Sendable {
         "the end token \(endToken) is outside the model's vocabulary of \(facts.vocabularySize)")
     }
     self.endToken = endToken
-    let hasEncoder = facts.kind == .encoderDecoder
-    closing = hasEncoder ? [endToken] : []
-    separator = hasEncoder ? "" : "\n"
-    stopTokens = Set([endToken] + facts.endTokens + generationEndTokens)
-    let plain = tokenizer.encode("a", addSpecialTokens: false)
-    let full = tokenizer.encode("a", addSpecialTokens: true)
-    if let first = plain.first, let start = full.firstIndex(of: first) {
-      opening = Array(full[..<start])
-    } else {
-      opening = []
+    switch facts.kind {
+    case .causal: (closing, separator) = ([], "\n")
+    case .encoderDecoder: (closing, separator) = ([endToken], "")
+    case .encoder: (closing, separator) = (around, "")
     }
+    stopTokens = Set([endToken] + facts.endTokens + generationEndTokens)
   }
 
   /// Token ids without special tokens.

@@ -31,6 +31,19 @@ struct Linear {
       roundsOperands: roundsOperands)
   }
 
+  /// Chosen outputs alone, in their order: `[rows, inputs]` to `[rows, chosen]`.
+  ///
+  /// Only for `outputsFirst`.
+  func outputs(_ chosen: Indices, of x: Variable, on tape: Tape) throws -> Variable {
+    precondition(layout == .outputsFirst, "chosen outputs need a matrix [outputs, inputs]")
+    let rows = try tape.gatherRows(tape.variable(weight), chosen)
+    let shift = try bias.map { bias in
+      let column = try tape.reshape(tape.variable(bias), [bias.count, 1])
+      return try tape.reshape(try tape.gatherRows(column, chosen), [chosen.count])
+    }
+    return try tape.linear(x, weight: rows, bias: shift, transposeB: true, roundsOperands: roundsOperands)
+  }
+
   /// The negative log-likelihood of a label under the softmax of the outputs, `[rows]`.
   ///
   /// Only for `outputsFirst`.

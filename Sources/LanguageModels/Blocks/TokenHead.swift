@@ -14,6 +14,11 @@ struct TokenHead {
     try output(try transformed(hidden, on: tape), on: tape)
   }
 
+  /// Scores of chosen tokens, `[rows, tokens]`.
+  func outputs(_ tokens: Indices, of hidden: Variable, on tape: Tape) throws -> Variable {
+    try output.outputs(tokens, of: try transformed(hidden, on: tape), on: tape)
+  }
+
   /// The negative log-likelihood of a label in place of each row, `[rows]`.
   func losses(_ hidden: Variable, _ labels: Indices, on tape: Tape) throws -> Variable {
     try output.losses(try transformed(hidden, on: tape), labels, on: tape)

@@ -83,6 +83,10 @@ final class BidirectionalEncoder: EncoderModel {
     try tape.scope("tokenHead") { try tokenHead()(hidden, on: tape) }
   }
 
+  func logits(_ hidden: Variable, of tokens: Indices, on tape: Tape) throws -> Variable {
+    try tape.scope("tokenHead") { try tokenHead().outputs(tokens, of: hidden, on: tape) }
+  }
+
   func losses(_ hidden: Variable, _ labels: Indices, on tape: Tape) throws -> Variable {
     try tape.scope("tokenHead") { try tokenHead().losses(hidden, labels, on: tape) }
   }

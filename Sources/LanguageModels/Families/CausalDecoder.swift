@@ -67,6 +67,10 @@ final class CausalDecoder: LanguageModel {
     try tape.scope("output") { try output()(hidden, on: tape) }
   }
 
+  func logits(_ hidden: Variable, of tokens: Indices, on tape: Tape) throws -> Variable {
+    try tape.scope("output") { try output().outputs(tokens, of: hidden, on: tape) }
+  }
+
   func losses(_ hidden: Variable, _ labels: Indices, on tape: Tape) throws -> Variable {
     try tape.scope("output") { try output().losses(hidden, labels, on: tape) }
   }

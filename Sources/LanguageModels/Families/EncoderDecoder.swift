@@ -67,6 +67,10 @@ final class EncoderDecoder: EncoderDecoderModel {
     try tape.scope("output") { try parts.output(try scaled(hidden, on: tape), on: tape) }
   }
 
+  func logits(_ hidden: Variable, of tokens: Indices, on tape: Tape) throws -> Variable {
+    try tape.scope("output") { try parts.output.outputs(tokens, of: try scaled(hidden, on: tape), on: tape) }
+  }
+
   func losses(_ hidden: Variable, _ labels: Indices, on tape: Tape) throws -> Variable {
     try tape.scope("output") { try parts.output.losses(try scaled(hidden, on: tape), labels, on: tape) }
   }

@@ -33,7 +33,7 @@ public struct DemonstrationTemplate: Template {
     self.seed = seed
   }
 
-  public func demonstrations(for example: Example, round: Int, _ codec: TextCodec) throws -> [[Int32]] {
+  public func demonstrations(for example: Example, round: Int) throws -> [Example] {
     let chosen: [Example]
     switch selection {
     case .none: chosen = []
@@ -44,7 +44,7 @@ public struct DemonstrationTemplate: Template {
       throw MethodError.refused(
         "\(example.source): only \(chosen.count) of \(shots) demonstrations are left when the example is not its own")
     }
-    return chosen.map { codec.encode($0.input + "\n") + codec.encode($0.targets[0] + "\n\n") }
+    return chosen
   }
 
   private func draw(for example: Example, round: Int) -> [Example] {

@@ -2,5 +2,5 @@
 public struct PlainTemplate: Template {
   public init() {}
 
-  public func demonstrations(for example: Example, round: Int, _ codec: TextCodec) -> [[Int32]] { [] }
+  public func demonstrations(for example: Example, round: Int) -> [Example] { [] }
 }

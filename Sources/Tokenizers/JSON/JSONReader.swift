@@ -3,7 +3,7 @@
 /// Refused, with line and column: text that is not UTF-8, a byte-order mark, a key that comes twice in an object, an
 /// escape that does not exist, half a surrogate pair, control characters in strings, anything after the value, and
 /// nesting deeper than 128 levels.
-struct JSONReader {
+package struct JSONReader {
   private let bytes: UnsafeBufferPointer<UInt8>
   private let file: String
   private var position = 0
@@ -19,7 +19,7 @@ struct JSONReader {
   /// The value that a file holds.
   ///
   /// Throws `TokenizerError.syntax`.
-  static func parse(_ bytes: [UInt8], file: String) throws -> JSONValue {
+  package static func parse(_ bytes: [UInt8], file: String) throws -> JSONValue {
     try bytes.withUnsafeBufferPointer { buffer in
       var reader = JSONReader(bytes: buffer, file: file)
       reader.skipSpace()

@@ -3,7 +3,7 @@
 /// Strings are UTF-8 bytes, because `String` compares by canonical equivalence: as dictionary keys, "é" as one scalar
 /// and as two would be one vocabulary entry, and they are different tokens. `JSONSerialization` merges such keys.
 package struct JSONValue: Sendable {
-  enum Content: Sendable {
+  package enum Content: Sendable {
     case null
     case bool(Bool)
     /// The number as it is written.
@@ -15,17 +15,17 @@ package struct JSONValue: Sendable {
   }
 
   /// A key and its value.
-  struct Member: Sendable {
-    let key: [UInt8]
-    let value: JSONValue
+  package struct Member: Sendable {
+    package let key: [UInt8]
+    package let value: JSONValue
   }
 
-  let content: Content
+  package let content: Content
   /// The offset of the value's first byte in the file.
-  let offset: Int
+  package let offset: Int
 
   /// The kind of value, for error messages.
-  var kind: String {
+  package var kind: String {
     switch content {
     case .null: "null"
     case .bool: "a boolean"
@@ -36,13 +36,13 @@ package struct JSONValue: Sendable {
     }
   }
 
-  var isNull: Bool {
+  package var isNull: Bool {
     if case .null = content { return true }
     return false
   }
 
   /// The value of a key, or nil where the object lacks it (or this is no object).
-  subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     guard case .object(let members) = content else { return nil }
     return members.first { $0.key.elementsEqual(key.utf8) }?.value
   }

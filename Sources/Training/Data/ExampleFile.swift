@@ -21,6 +21,38 @@ public enum ExampleFile {
     return examples
   }
 
+  /// Reads the rows of a task, whatever their fields are; they are not yet put into words.
+  ///
+  /// - Throws: `TrainingError` naming file and line.
+  public static func rows(_ path: String, _ shape: TaskFormat.RowShape) throws -> [Example] {
+    let reader = try LineReader(path: path)
+    var examples: [Example] = []
+    var blank: Int?
+    while let bytes = try reader.nextBytes() {
+      if bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") }) {
+        blank = blank ?? reader.lineNumber
+        continue
+      }
+      if let blank { throw TrainingError.badLine(path: path, line: blank, reason: "the line is blank") }
+      let row = try ExampleRow(bytes, source: ExampleSource(file: path, line: reader.lineNumber))
+      examples += try row.examples(shape)
+    }
+    guard !examples.isEmpty else { throw TrainingError.noExamples(path: path) }
+    return examples
+  }
+
+  /// Reads a file for a task and puts its rows into words; a plain file of inputs and targets without one.
+  ///
+  /// - Parameter task: its labels are settled from this file where they are open.
+  /// - Throws: `TrainingError` or `MethodError` naming file, line and key.
+  public static func read(_ path: String, for task: inout TaskFormat?) throws -> [Example] {
+    guard var format = task else { return try read(path) }
+    let rows = try rows(path, format.rows)
+    try format.settleLabels(from: rows)
+    task = format
+    return try format.inWords(rows)
+  }
+
   static func targets(of object: [String: Any], _ lines: JSONLines) throws -> [String] {
     guard let value = object["targets"] else {
       guard object["target"] != nil else { throw lines.error("field 'target' (or 'targets') is missing") }

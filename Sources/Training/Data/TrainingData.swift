@@ -52,7 +52,7 @@ public final class EncodedExamples: TrainingData {
     precondition(!examples.isEmpty, "there is at least one example")
     self.examples = examples
     self.encoder = encoder
-    let varies = (encoder.template as? DemonstrationTemplate)?.selection == .random
+    let varies = encoder.varies
     var truncation = TruncationReport()
     var tokenCount = 0
     var checksum = Checksum()

@@ -1,0 +1,49 @@
+import Autodiff
+import Compute
+import LanguageModels
+
+/// A prompted model with a head: from examples to losses and answers.
+public final class TaskModel {
+  public let prompted: PromptedModel
+  public let head: any TaskHead
+
+  /// - Parameter head: built for the model of `prompted`.
+  public init(_ prompted: PromptedModel, head: any TaskHead) {
+    self.prompted = prompted
+    self.head = head
+  }
+
+  public var backend: any ComputeBackend { prompted.backend }
+
+  /// All parameters: the prompt's, the head's own and the model's.
+  ///
+  /// A tensor of the model whose place the head has taken is left out.
+  public var parameters: [Parameter] {
+    let names = Set(head.parameters.map(\.name))
+    return prompted.prompt.parameters + head.parameters + prompted.model.parameters.filter { !names.contains($0.name) }
+  }
+
+  /// What is trained.
+  public var trainableParameters: [Parameter] { parameters.filter(\.isTrainable) }
+
+  /// How many losses an example has.
+  public func lossCount(of example: EncodedExample) -> Int { head.lossCount(of: example) }
+
+  /// The losses of examples, end to end: `[sum of loss counts]`.
+  public func losses(_ examples: [EncodedExample], on tape: Tape) throws -> Variable {
+    let hidden = try prompted.hiddenStates(examples, head.wanted, on: tape)
+    return try tape.scope("head") { try head.losses(hidden, examples, on: tape) }
+  }
+
+  /// Scores of the labels, or a value, for each example: `[examples][answers]`.
+  ///
+  /// - Throws: `MethodError.refused` for a head that writes text.
+  public func scores(_ examples: [EncodedExample]) throws -> [[Float]] {
+    let tape = Tape(backend, isRecording: false)
+    let hidden = try prompted.hiddenStates(examples, head.wanted, on: tape)
+    let scores = try head.scores(hidden, examples, on: tape).value
+    let values = try backend.values(scores)
+    let width = scores.shape.columns
+    return examples.indices.map { Array(values[$0 * width..<($0 + 1) * width]) }
+  }
+}
