@@ -145,7 +145,7 @@ public struct ExampleEncoder: Sendable {
     return EncodedExample(
       source: example.source, context: context, target: target,
       maskPosition: try maskPosition(in: input, of: example, text).map { before.count + $0 },
-      cutDemonstrations: cutDemonstrations, cutInputTokens: cutInputTokens)
+      closing: codec.closing.count, cutDemonstrations: cutDemonstrations, cutInputTokens: cutInputTokens)
   }
 
   /// The tokens of another example with its target, in the same words as the example itself.
