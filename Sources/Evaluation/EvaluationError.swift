@@ -12,6 +12,8 @@ public enum EvaluationError: Error, Sendable, CustomStringConvertible {
   case nonFiniteScores(index: Int, step: Int)
   /// A text that cannot be turned into a vector.
   case badText(place: String, reason: String)
+  /// A prediction, or a row it belongs to, that a metric cannot use.
+  case badAnswer(place: String, reason: String)
   /// A loss that is NaN or infinite.
   case nonFiniteLoss(example: String)
 
@@ -24,6 +26,7 @@ public enum EvaluationError: Error, Sendable, CustomStringConvertible {
     case .nonFiniteScores(let index, let step):
       "input \(index + 1): a score of new token \(step + 1) is not finite"
     case .badText(let place, let reason): "\(place): the text \(reason)"
+    case .badAnswer(let place, let reason): "\(place): \(reason)"
     case .nonFiniteLoss(let example): "\(example): the loss is not finite"
     }
   }

@@ -10,6 +10,9 @@ public struct Evaluator {
   private let encoder: ExampleEncoder
   private let options: EvaluatorOptions
 
+  /// The templates that put fields into words; nil for examples with an input of their own.
+  public var texts: TemplatePool? { encoder.texts }
+
   /// - Throws: `EvaluationError.refused` for options that make no sense.
   public init(
     promptedModel: PromptedModel, encoder: ExampleEncoder, options: EvaluatorOptions = EvaluatorOptions()
@@ -25,11 +28,13 @@ public struct Evaluator {
   /// All of them are put into tokens, and so checked, before anything is computed.
   ///
   /// - Parameters:
+  ///   - task: how answers are compared and which word stands for which label.
   ///   - progress: is told how much of the work is done, from 0 to 1.
   /// - Throws: `MethodError.tooLong` for an example that does not fit; `EvaluationError.nonFiniteLoss`;
   ///   `ComputeError`.
   public func evaluate(
-    _ examples: [Example], metrics: [EvaluationMetric], progress: ((Double) -> Void)? = nil
+    _ examples: [Example], metrics: [EvaluationMetric], task: TaskFormat? = nil,
+    progress: ((Double) -> Void)? = nil
   ) throws -> EvaluationResult {
     let wantsLoss = metrics.contains { $0.needsLoss }
     let wantsText = metrics.contains { $0.needsText }
@@ -48,7 +53,7 @@ public struct Evaluator {
     let predictions = generations.map(\.text)
     for metric in metrics where metric.needsText {
       values.updateValue(
-        metric.value(predictions: predictions, targets: examples.map(\.targets)), forKey: metric.rawValue)
+        try metric.value(of: ScoredAnswers(predictions, for: examples, task: task)), forKey: metric.rawValue)
     }
     let rows = examples.indices.map { place in
       PredictionRow(

@@ -10,14 +10,26 @@ public enum EvaluationMetric: String, Sendable, Hashable, Codable, CaseIterable 
   case bleu
   /// ROUGE-L F1 against the best target, mean over examples.
   case rougeL = "rouge-l"
-  /// The share of predictions that equal one of their targets, byte for byte.
+  /// The share of predictions that equal one of their targets, in the form that the task compares.
   case exactMatch = "exact-match"
-  /// The share of predictions that equal their first target, byte for byte.
+  /// The share of predictions that equal their label or, without one, their first target.
   case accuracy
-  /// F1 of each text that is a first target or a prediction, mean over those texts.
+  /// F1 of each text that is a label (or first target) or a prediction, mean over those texts.
   case macroF1 = "macro-f1"
   /// F1 over all predictions and first targets.
   case microF1 = "micro-f1"
+  /// F1 of the answers that are right, over all questions of MultiRC.
+  case answerF1 = "f1a"
+  /// The share of MultiRC's questions all of whose answers are judged right.
+  case questionMatch = "em"
+  /// Pearson's correlation of predicted numbers and labels.
+  case pearson
+  /// Spearman's correlation of predicted numbers and labels.
+  case spearman
+  /// The mean squared error of predicted numbers.
+  case meanSquaredError = "mse"
+  /// The share of predictions that say what the row's logic form asks for.
+  case blec
 
   /// Whether the targets have to be scored.
   public var needsLoss: Bool { self == .loss || self == .perplexity }
@@ -40,23 +52,42 @@ public enum EvaluationMetric: String, Sendable, Hashable, Codable, CaseIterable 
     return metrics
   }
 
-  /// The value of a metric of generated text.
+  /// The value of a metric of answers.
   ///
-  /// - Parameters:
-  ///   - predictions: one for each example.
-  ///   - targets: at least one for each example.
   /// - Returns: nil where the metric is not defined, as it is without examples.
-  func value(predictions: [String], targets: [[String]]) -> Double? {
-    guard !predictions.isEmpty else { return nil }
-    let labels = targets.map { $0[0] }
-    return switch self {
-    case .loss, .perplexity: nil
-    case .bleu: BLEU.corpus(predictions: predictions, references: targets).value
-    case .rougeL: ROUGEL.corpus(predictions: predictions, references: targets)
-    case .exactMatch: ClassificationScores.exactMatch(predictions: predictions, targets: targets)
-    case .accuracy: ClassificationScores.accuracy(predictions: predictions, labels: labels)
-    case .macroF1: ClassificationScores.macroF1(predictions: predictions, labels: labels)
-    case .microF1: ClassificationScores.microF1(predictions: predictions, labels: labels)
+  /// - Throws: `EvaluationError.badAnswer` for an answer or a row that the metric cannot use.
+  public func value(of answers: ScoredAnswers) throws -> Double? {
+    guard !answers.predictions.isEmpty else { return nil }
+    switch self {
+    case .loss, .perplexity: return nil
+    case .bleu: return BLEU.corpus(predictions: answers.predictions, references: try answers.targets()).value
+    case .rougeL: return ROUGEL.corpus(predictions: answers.predictions, references: try answers.targets())
+    case .exactMatch:
+      let compared = try answers.comparable()
+      return ClassificationScores.exactMatch(predictions: compared.predictions, targets: compared.targets)
+    case .accuracy:
+      return ClassificationScores.accuracy(predictions: answers.classes, labels: try answers.labels())
+    case .macroF1:
+      return ClassificationScores.macroF1(predictions: answers.classes, labels: try answers.labels())
+    case .microF1:
+      return ClassificationScores.microF1(predictions: answers.classes, labels: try answers.labels())
+    case .answerF1:
+      return GroupedAnswers.answerF1(predicted: answers.yes(answers.classes), actual: answers.yes(try answers.labels()))
+    case .questionMatch:
+      return GroupedAnswers.questionExactMatch(
+        predicted: answers.yes(answers.classes), actual: answers.yes(try answers.labels()),
+        groups: try answers.questions())
+    case .pearson:
+      return RegressionScores.pearson(predictions: try answers.predictedValues(), labels: try answers.labelValues())
+    case .spearman:
+      return RegressionScores.spearman(predictions: try answers.predictedValues(), labels: try answers.labelValues())
+    case .meanSquaredError:
+      return RegressionScores.meanSquaredError(
+        predictions: try answers.predictedValues(), labels: try answers.labelValues())
+    case .blec:
+      return BLEC.corpus(
+        predictions: answers.predictions, logic: try answers.logic(),
+        references: try answers.targets().map { $0[0] })
     }
   }
 }

@@ -63,20 +63,26 @@ public struct ModelDirectory {
   /// Writes a model so that `ModelDirectory` and transformers open it: weights in f32, configuration, companions.
   ///
   /// - Parameters:
+  ///   - classifier: a classification head whose layers lie as `ClassifierLayout` has them; nil for none.
   ///   - companions: the folder or files to take tokenizer files from.
   ///   - directory: exists already.
   public static func save(
-    _ model: any LanguageModel, configuration: ConfigurationFile, companions: URL, to directory: URL
+    _ model: any LanguageModel, classifier: SavedClassifier? = nil, configuration: ConfigurationFile, companions: URL,
+    to directory: URL
   ) throws {
-    let items = model.parameters.map { SafetensorsWriter.Item(name: $0.name, tensor: $0.value, on: model.backend) }
+    // Layers that were made anew take the place of the model's own of the same name.
+    let new = Set(classifier?.parameters.map(\.name) ?? [])
+    let parameters = model.parameters.filter { !new.contains($0.name) } + (classifier?.parameters ?? [])
+    let items = parameters.map { SafetensorsWriter.Item(name: $0.name, tensor: $0.value, on: model.backend) }
     try SafetensorsWriter.write(items, to: directory.appendingPathComponent("model.safetensors"))
     for name in Self.companions {
       let source = companions.appendingPathComponent(name)
       guard FileManager.default.fileExists(atPath: source.path) else { continue }
       try AtomicFile.write(try CheckpointError.map(source), to: directory.appendingPathComponent(name))
     }
-    let dtype = model.parameters.allSatisfy { $0.value.dtype == .bf16 || $0.shape.rank < 2 } ? "bfloat16" : "float32"
-    var replaced = ["dtype": dtype]
+    let dtype = parameters.allSatisfy { $0.value.dtype == .bf16 || $0.shape.rank < 2 } ? "bfloat16" : "float32"
+    var replaced: [String: Any] = ["dtype": dtype]
+    if let classifier { replaced.merge(classifier.configuration) { $1 } }
     if configuration.keys.contains("torch_dtype") { replaced["torch_dtype"] = dtype }
     try AtomicFile.write(
       try configuration.json(replacing: replaced), to: directory.appendingPathComponent("config.json"))

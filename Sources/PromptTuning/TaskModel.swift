@@ -35,6 +35,17 @@ public final class TaskModel {
     return try tape.scope("head") { try head.losses(hidden, examples, on: tape) }
   }
 
+  /// The losses of examples, and what the head answers for each of them, `[examples, answers]`; nil where it writes text.
+  public func assessment(_ examples: [EncodedExample], on tape: Tape) throws -> (losses: Variable, scores: Variable?) {
+    let hidden = try prompted.hiddenStates(examples, head.wanted, on: tape)
+    return try tape.scope("head") {
+      (
+        try head.losses(hidden, examples, on: tape),
+        type(of: head).answers == .text ? nil : try head.scores(hidden, examples, on: tape)
+      )
+    }
+  }
+
   /// Scores of the labels, or a value, for each example: `[examples][answers]`.
   ///
   /// - Throws: `MethodError.refused` for a head that writes text.
@@ -45,5 +56,26 @@ public final class TaskModel {
     let values = try backend.values(scores)
     let width = scores.shape.columns
     return examples.indices.map { Array(values[$0 * width..<($0 + 1) * width]) }
+  }
+}
+
+extension TaskModel {
+  /// The head's tensors as they are now, for an adapter.
+  public func keptModules() throws -> [SavedModule] {
+    try head.keptParameters.map {
+      SavedModule(name: $0.name, shape: $0.shape, values: try backend.values($0.value))
+    }
+  }
+
+  /// What PEFT is told that the model is for.
+  public var adapterTask: AdapterTask {
+    head.isKeptByPEFT ? .sequenceClassification : AdapterTask(prompted.model.facts.kind)
+  }
+}
+
+extension TaskModel {
+  /// A prompted model with its own output layer, which writes text.
+  public convenience init(_ prompted: PromptedModel) {
+    self.init(prompted, head: LanguageModelHead(model: prompted.model))
   }
 }

@@ -8,6 +8,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
   case badLine(path: String, line: Int, reason: String)
   /// A data file without a single example.
   case noExamples(path: String)
+  /// Fewer examples of a label than a few-shot run asks for.
+  case tooFew(path: String, label: String, wanted: Int, counts: String)
   /// A configuration file, key or value that cannot be used; `origin` is a file or the command line.
   case configuration(origin: String, reason: String)
   /// An output folder that must not be written to, or does not fit the run that is to continue in it.
@@ -24,6 +26,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
     case .badLine(let path, let line, let reason): "\(path):\(line): \(reason)"
     case .noExamples(let path): "\(path): no example in the file"
+    case .tooFew(let path, let label, let wanted, let counts):
+      "\(path): fewer than --examples-per-label \(wanted) examples of label '\(label)' (there are \(counts))"
     case .configuration(let origin, let reason): "\(origin): \(reason)"
     case .output(let path, let reason): "\(path): \(reason)"
     case .unwritable(let path, let reason): "\(path): cannot be written: \(reason)"

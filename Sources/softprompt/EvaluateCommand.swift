@@ -49,13 +49,14 @@ struct EvaluateCommand: ParsableCommand {
     }
     let options = EvaluatorOptions(batchSize: batchSize, decoding: try decoding.options(batchSize: batchSize))
     try options.validate()
-    let examples = try ExampleFile.read(data)
+    var task = try tuned.taskFormat()
+    let examples = try ExampleFile.read(data, for: &task)
     let output = predictions.map { URL(fileURLWithPath: $0) }
     // Whether the file can be written is better known before the work than after it.
     if let output { _ = try AtomicFile(output) }
     let tuned = try TunedModel(tuned, on: try deviceOptions.open())
     let evaluator = try Evaluator(promptedModel: tuned.promptedModel, encoder: tuned.encoder, options: options)
-    let result = try evaluator.evaluate(examples, metrics: metrics)
+    let result = try evaluator.evaluate(examples, metrics: metrics, task: task)
     if let output { try PredictionRow.write(result.rows, to: output) }
     tell(result)
     if json { return try Output.json(result.report) }
@@ -67,7 +68,7 @@ struct EvaluateCommand: ParsableCommand {
     for (example, row) in zip(examples, result.rows).prefix(show) {
       print("\ninput       \(example.input)")
       print("prediction  \(row.prediction ?? "")")
-      print("reference   \(example.targets[0])")
+      print("reference   \(example.targets.first ?? "")")
     }
   }
 

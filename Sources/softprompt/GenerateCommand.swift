@@ -55,8 +55,8 @@ struct GenerateCommand: ParsableCommand {
     _ texts: [String], from start: Int, source: String, _ evaluator: Evaluator, _ decoder: TextDecoder
   ) throws {
     let contexts = try texts.enumerated().map { place, text in
-      try evaluator.encodeContext(
-        Example(input: text, targets: [""], source: ExampleSource(file: source, line: start + place + 1)))
+      let source = ExampleSource(file: source, line: start + place + 1)
+      return try evaluator.encodeContext(Example(text, source: source, texts: evaluator.texts))
     }
     for context in contexts where context.cutDemonstrations > 0 || context.cutInputTokens > 0 {
       DeviceSelection.standardErrorNotice(
@@ -80,5 +80,22 @@ struct GenerateCommand: ParsableCommand {
     }
     if json { return try Output.json(generation.text) }
     Output.write(Data((generation.text + "\n").utf8))
+  }
+}
+
+extension Example {
+  /// A text that somebody typed: the input, or the only field that the templates have.
+  ///
+  /// - Throws: `MethodError.refused` for templates with several fields.
+  fileprivate init(_ text: String, source: ExampleSource, texts: TemplatePool?) throws {
+    let names = Set(texts?.templates.flatMap(\.fields) ?? [])
+    guard names.count <= 1 else {
+      throw MethodError.refused(
+        "a line of text is one field, the template has \(names.sorted().joined(separator: ", ")); "
+          + "evaluate --predictions takes rows of fields")
+    }
+    self.init(
+      input: text, targets: [""], source: source,
+      fields: ExampleFields(Dictionary(names.map { ($0, text) }, uniquingKeysWith: { first, _ in first })))
   }
 }

@@ -19,10 +19,12 @@ struct TemplateArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What may be cut from an example that is too long: demonstrations, input-start, input-end, or a list of them.",
+      "What may be cut from an example that is too long: \(Truncation.names.map(\.name).joined(separator: ", ")), or a list.",
       discussion: "Without it such an example is an error. Demonstrations go first; cuts are counted and reported.",
       valueName: "parts"))
   var truncate: Truncation?
+
+  @OptionGroup var task: TaskArguments
 
   /// Puts what was given here over a method.
   ///

@@ -16,6 +16,7 @@ struct SoftPrompt: ParsableCommand {
     subcommands: [
       DevicesCommand.self, ConformanceCommand.self, BenchCommand.self, TrainCommand.self, PretrainCommand.self,
       EvaluateCommand.self, GenerateCommand.self, EmbedCommand.self, TokenizeCommand.self, InspectCommand.self,
+      PresetsCommand.self, ScoreCommand.self,
     ])
 }
 

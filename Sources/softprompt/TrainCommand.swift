@@ -26,6 +26,15 @@ struct TrainCommand: ParsableCommand {
   var data: String?
 
   @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Several files in place of --data, each drawn from as often as its weight says.", valueName: "file=weight"))
+  var mix: [String] = []
+
+  @Option(help: "Train on so many examples of each label, drawn with the seed (default: all).")
+  var examplesPerLabel: Int?
+
+  @Option(
     help: ArgumentHelp(
       "Examples to validate on, before, during and after training; the best state is kept.", valueName: "file"))
   var validation: String?
@@ -41,44 +50,44 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     var configuration = try mergedConfiguration()
     let modelPath = try configuration.required(configuration.model, "model")
-    let dataPath = try single(configuration.data, "data")
     let start = try PromptInitialization(argument: configuration.promptInit)
     let method = try Self.method(&configuration, start)
     let options = configuration.resolvedOptions(training: method.trainable)
     configuration.learningRate = options.learningRate
     let folder = try outputFolder(configuration)
 
-    let examples = try ExampleFile.read(dataPath)
-    let validationExamples =
-      try configuration.validation.isEmpty
-      ? nil : ExampleFile.read(single(configuration.validation, "validation"))
-    let pool = try demonstrations(configuration, method, examples)
+    configuration.truncate = try configuration.resolvedTruncation()
+    let taskData = try TaskData(configuration)
+    let examples = taskData.examples
+    let pool = try demonstrations(configuration, method, taskData)
     let backend = try DeviceSelection.open(
       configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
     let opened = try OpenedModel(
       modelPath, configuration.modelOptions(trainable: method.trainable == .all), on: backend)
     let facts = opened.model.facts
     let encoder = try ExampleEncoder(
-      codec: opened.codec, template: pool?.template ?? PlainTemplate(), truncation: configuration.truncate,
-      maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
-    let data = try EncodedExamples(examples, encoder: encoder)
-    let validation = try validationExamples.map { try EncodedExamples($0, encoder: encoder) }
-    reportCuts(data, dataPath)
+      codec: opened.codec, template: pool?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
+      truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
+    let data = try EncodedExamples(examples, encoder: encoder, mixture: taskData.mixture)
+    let inference = try encoder.choosing(taskData.task?.inferenceTemplate.choice ?? .sampled)
+    let validation = try taskData.validation.map { try EncodedExamples($0, encoder: inference) }
+    reportCuts(data, taskData.description)
     if let validation, let path = configuration.validation.first { reportCuts(validation, path) }
 
     let prompted = PromptedModel(model: opened.model, prompt: try prompt(method, start, opened, options, backend))
     let files = PromptedModelFiles(
       prompted,
-      settings: AdapterSettings(method: method, truncation: configuration.truncate, demonstrations: pool?.settings),
+      settings: AdapterSettings(method: method, truncation: configuration.truncate, demonstrations: pool?.settings,
+        task: taskData.task),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(
       configuration: configuration, options: options, prompted: prompted, data: data, validation: validation,
       files: files, folder: folder, modelName: modelPath,
-      dataDescription: "\(data.count) examples, \(data.tokenCount) tokens, \(dataPath)",
+      dataDescription: "\(data.count) examples, \(data.tokenCount) tokens, \(taskData.description)",
       validationDescription: validation.map { "\($0.count) examples, \($0.tokenCount) tokens" },
       dryRunData: DryRunReport.Data(
-        file: dataPath, examples: data.count, lines: examples.map(\.source.line),
+        file: taskData.description, examples: data.count, lines: taskData.lines, labels: taskData.task?.labels ?? [],
         validation_examples: validation?.count),
       json: training.json
     ).run()
@@ -88,6 +97,8 @@ struct TrainCommand: ParsableCommand {
     var layer = ConfigurationLayer.commandLine
     layer.set("model", model)
     layer.set("data", data)
+    layer.set("mix", mix)
+    layer.set("examples-per-label", examplesPerLabel)
     layer.set("validation", validation)
     layer.set("output", output)
     layer.set(methodArguments)
@@ -114,13 +125,7 @@ struct TrainCommand: ParsableCommand {
     return folder
   }
 
-  private func single(_ paths: [String], _ option: String) throws -> String {
-    guard let path = paths.first else { throw ValidationError("--\(option) is missing") }
-    guard paths.count == 1 else { throw ValidationError("--\(option) takes one file, not \(paths.count)") }
-    return path
-  }
-
-  private func demonstrations(_ configuration: RunConfiguration, _ method: Method, _ examples: [Example]) throws -> (
+  private func demonstrations(_ configuration: RunConfiguration, _ method: Method, _ data: TaskData) throws -> (
     template: DemonstrationTemplate, settings: AdapterSettings.Demonstrations
   )? {
     guard method.demonstrations != .none else {
@@ -129,8 +134,9 @@ struct TrainCommand: ParsableCommand {
       }
       return nil
     }
-    let file = try configuration.demonstrationData ?? single(configuration.data, "data")
-    let pool = try configuration.demonstrationData.map { try ExampleFile.read($0) } ?? examples
+    let file = configuration.demonstrationData ?? data.description
+    var task = data.task
+    let pool = try configuration.demonstrationData.map { try ExampleFile.read($0, for: &task) } ?? data.examples
     let seed = configuration.options.seed
     let template = try DemonstrationTemplate(
       selection: method.demonstrations, shots: method.shots, pool: pool, seed: seed)

@@ -186,6 +186,7 @@ extension ConfigurationLayer {
     set("shots", options.template.shots)
     set("demonstration-data", options.template.demonstrationData)
     set("truncate", Truncation.names.filter { options.template.truncate?.contains($0.value) ?? false }.map(\.name))
+    set(options.template.task)
   }
 }
 

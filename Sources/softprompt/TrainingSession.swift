@@ -16,7 +16,7 @@ import Training
 struct TrainingSession {
   let configuration: RunConfiguration
   let options: TrainingOptions
-  let prompted: PromptedModel
+  let task: TaskModel
   let data: any TrainingData
   let validation: (any TrainingData)?
   let files: any TrainedFiles
@@ -26,23 +26,26 @@ struct TrainingSession {
   let dataDescription: String
   let validationDescription: String?
   let dryRunData: DryRunReport.Data
+  /// The labels that a head answers with; empty for text and values.
+  var labels: [String] = []
   let json: Bool
 
   /// - Throws: `Exit.Interrupted` after an interrupt; errors of the run.
   func run() throws {
-    let trainer = Trainer(prompted, data: data, validation: validation, options: options)
+    let trainer = Trainer(task, data: data, validation: validation, options: options)
+    trainer.extraMetrics = { try AnswerMetrics.fields($0, labels: labels) }
     guard let folder else {
-      let report = try trainer.dryRun(prompted, model: modelName, data: dryRunData)
+      let report = try trainer.dryRun(task, model: modelName, data: dryRunData)
       if json { try Output.json(report) } else { print(report.lines.joined(separator: "\n")) }
       return
     }
     if let state = try folder.resumableState() { try trainer.check(state, in: folder) }
     let style: ProgressReporter.Style = json ? .json : isatty(STDOUT_FILENO) == 1 ? .live : .lines
-    let backend = prompted.backend
+    let backend = task.backend
     let reporter = ProgressReporter(style, memory: { backend.memory }, write: { Output.write(Data($0.utf8)) })
     reporter.show(
       RunHeader(
-        prompted, model: modelName, data: dataDescription, validation: validationDescription, options: options,
+        task, model: modelName, data: dataDescription, validation: validationDescription, options: options,
         totalSteps: trainer.totalSteps))
     Interrupts.catchSignals()
     trainer.isInterrupted = { Interrupts.isPending }

@@ -22,12 +22,22 @@ struct TunedModelArguments: ParsableArguments {
   var method: String?
 
   @OptionGroup var template: TemplateArguments
+
+  /// How rows become examples: as the adapter remembers, with the options over it; nil for plain inputs and targets.
+  ///
+  /// - Throws: `MethodError` or `TrainingError` naming the file or the option.
+  func taskFormat() throws -> TaskFormat? {
+    let known = try adapter.flatMap { try AdapterSettings.read(URL(fileURLWithPath: $0, isDirectory: true)) }
+    return try template.task.options().format(over: known?.task)
+  }
 }
 
 /// A model with its prompt and its way of putting examples into tokens.
 struct TunedModel {
   let promptedModel: PromptedModel
   let encoder: ExampleEncoder
+  /// How rows become examples; nil for plain rows of inputs and targets.
+  let task: TaskFormat?
 
   /// Opens what the options name; an adapter's own method and demonstrations apply unless options say otherwise.
   ///
@@ -35,7 +45,9 @@ struct TunedModel {
   init(_ arguments: TunedModelArguments, on backend: any ComputeBackend) throws {
     let adapter = try arguments.adapter.map { try Adapter(directory: URL(fileURLWithPath: $0, isDirectory: true)) }
     let method = try arguments.template.applied(to: try Self.method(arguments.method, adapter))
-    let template = try Self.template(method, arguments.template, adapter?.settings)
+    let task = try arguments.taskFormat()
+    let template = try Self.template(method, arguments.template, adapter?.settings, task)
+    self.task = task
     let opened = try OpenedModel(
       arguments.modelArguments.model, arguments.modelArguments.precision.options(), on: backend)
     let prompt: any Prompt
@@ -53,9 +65,23 @@ struct TunedModel {
     }
     promptedModel = PromptedModel(model: opened.model, prompt: prompt)
     encoder = try ExampleEncoder(
-      codec: opened.codec, template: template,
-      truncation: arguments.template.truncate ?? adapter?.settings?.truncationOptions ?? [],
+      codec: opened.codec, template: template, texts: task?.pool(task?.inferenceTemplate.choice ?? .sampled),
+      truncation: Self.truncation(arguments.template, adapter?.settings, task),
       maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
+  }
+
+  /// What may be cut: what the options say, else the preset of the options, else the adapter.
+  private static func truncation(
+    _ arguments: TemplateArguments, _ settings: AdapterSettings?, _ task: TaskFormat?
+  ) throws -> Truncation {
+    if let truncate = arguments.truncate { return truncate }
+    var truncation =
+      try arguments.task.preset.map { try Preset.named($0).truncationOptions } ?? settings?.truncationOptions ?? []
+    // A template of one's own may have nothing that may be cut.
+    if try task?.pool()?.templates.contains(where: \.mayBeCut) != true {
+      truncation.subtract([.longestFields, .lastFields])
+    }
+    return truncation
   }
 
   /// The method that an adapter remembers; a plain template where there is none.
@@ -79,7 +105,7 @@ struct TunedModel {
   }
 
   private static func template(
-    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?
+    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?, _ task: TaskFormat?
   ) throws -> any Template {
     guard method.demonstrations != .none else {
       guard arguments.demonstrationData == nil else {
@@ -89,14 +115,15 @@ struct TunedModel {
     }
     let remembered = settings?.demonstrations
     let pool: [Example]
+    var task = task
     if let file = arguments.demonstrationData {
-      pool = try ExampleFile.read(file)
+      pool = try ExampleFile.read(file, for: &task)
     } else if let examples = remembered?.examples, method.demonstrations == .fixed,
       method.shots <= settings?.method.shots ?? 0
     {
       pool = examples
     } else if let file = remembered?.file {
-      pool = try ExampleFile.read(file)
+      pool = try ExampleFile.read(file, for: &task)
     } else {
       throw MethodError.refused(
         "--demonstrations \(method.demonstrations.rawValue) needs --demonstration-data, the file they come from")

@@ -77,9 +77,9 @@ import Testing
     }
     // The validation after training is that of the weights after training, not of copies made before.
     let saved = try ModelDirectory(folder.file("run")).load(on: backend)
-    let again = try Validation.loss(
-      of: sequences, under: PromptedModel(model: saved, prompt: NoPrompt()), batchSize: 4, step: 0)
-    let error = try abs(#require(again) - losses[3])
+    let again = try Validation.of(
+      sequences, under: PromptedModel(model: saved, prompt: NoPrompt()), batchSize: 4, step: 0)
+    let error = try abs(#require(again).loss - losses[3])
     guard error <= 1e-5 else {
       Issue.record("validation of the saved model differs by \(error)")
       return
@@ -92,7 +92,7 @@ import Testing
     options.validateEvery = 3
     let folder = try TemporaryFolder()
     let trainer = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)
-    trainer.extraMetrics = { [MetricsLine.Field("bleu", .number(nil))] }
+    trainer.extraMetrics = { _ in [MetricsLine.Field("bleu", .number(nil))] }
     _ = try trainer.run(
       in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "a: 1\n")
     let text = try String(contentsOf: folder.file("run/metrics.jsonl"), encoding: .utf8)
@@ -193,7 +193,7 @@ import Testing
     let setup = try Setup(Backends.cpu.make())
     let trainer = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: Self.options())
     let report = try trainer.dryRun(
-      setup.prompted, model: "gpt2", data: DryRunReport.Data(file: "e2e.jsonl", examples: 18, lines: Array(1...18)))
+      TaskModel(setup.prompted), model: "gpt2", data: DryRunReport.Data(file: "e2e.jsonl", examples: 18, lines: Array(1...18)))
     #expect(
       report.trainable_parameters == 120 && report.steps == 4 && report.loss > 6 && report.memory.optimizer == 960)
     #expect(report.seconds_per_step > 0 && report.memory.device_peak > report.memory.weights)

@@ -144,7 +144,7 @@ public struct ConfigurationFile {
   }
 
   /// The same object with some values replaced, as JSON with sorted keys.
-  public func json(replacing values: [String: String]) throws -> Data {
+  func json(replacing values: [String: Any]) throws -> Data {
     var changed = object
     for (key, value) in values { changed[key] = value }
     return try JSONSerialization.data(

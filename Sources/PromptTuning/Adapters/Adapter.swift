@@ -84,7 +84,7 @@ public struct Adapter: Sendable, Hashable {
       throw MethodError.badAdapter(
         path: tensors.url.path, reason: "tensor '\(StaticPrompt.tensorName)' is not finite at element \(bad)")
     }
-    modules = try SavedModule.read(tensors)
+    modules = try SavedModule.read(tensors) + SavedModule.readOwn(directory)
     path = directory.path
     prompt = PromptValues(length: length, width: width, values: values)
     settings = try AdapterSettings.read(directory)
@@ -119,10 +119,12 @@ public struct Adapter: Sendable, Hashable {
     let item = SafetensorsWriter.Item(
       name: StaticPrompt.tensorName, shape: [prompt.length, prompt.width], floats: prompt.values)
     try SafetensorsWriter.write(
-      [item] + modules.map(\.item), to: directory.appendingPathComponent(Self.tensorsName))
+      [item] + modules.filter { !$0.isOwn }.map(\.item), to: directory.appendingPathComponent(Self.tensorsName))
+    try SavedModule.writeOwn(modules, to: directory)
     if let settings { try settings.write(directory) }
+    let names = SavedModule.names(of: modules)
     let configuration = PEFTConfiguration(
-      base_model_name_or_path: baseModel, modules_to_save: modules.isEmpty ? nil : SavedModule.names(of: modules),
+      base_model_name_or_path: baseModel, modules_to_save: names.isEmpty ? nil : names,
       num_attention_heads: facts.heads, num_layers: facts.layers, num_virtual_tokens: prompt.length,
       task_type: task ?? AdapterTask(facts.kind), token_dim: prompt.width)
     // The configuration comes last: a folder that has it is whole.

@@ -26,12 +26,21 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public var method: Method
   public var truncation: [String]
   public var demonstrations: Demonstrations?
+  /// How rows become examples; nil for plain rows of inputs and targets.
+  public var task: TaskFormat?
+  /// What the head answers and where it reads; nil for text.
+  public var head: HeadRecord?
 
-  public init(method: Method, truncation: Truncation, demonstrations: Demonstrations?) {
+  public init(
+    method: Method, truncation: Truncation, demonstrations: Demonstrations?, task: TaskFormat? = nil,
+    head: HeadRecord? = nil
+  ) {
     format = Self.currentFormat
     self.method = method
     self.truncation = Truncation.names.filter { truncation.contains($0.value) }.map(\.name)
     self.demonstrations = demonstrations
+    self.task = task
+    self.head = head
   }
 
   /// What may be cut.
@@ -42,7 +51,7 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   /// Reads a folder's file; nil if there is none.
   ///
   /// - Throws: `MethodError.badAdapter`.
-  static func read(_ directory: URL) throws -> AdapterSettings? {
+  public static func read(_ directory: URL) throws -> AdapterSettings? {
     let url = directory.appendingPathComponent(Adapter.settingsName)
     guard FileManager.default.fileExists(atPath: url.path) else { return nil }
     func broken(_ reason: String) -> MethodError { .badAdapter(path: url.path, reason: reason) }
@@ -67,7 +76,7 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
     return settings
   }
 
-  func write(_ directory: URL) throws {
+  public func write(_ directory: URL) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try AtomicFile.write(try encoder.encode(self), to: directory.appendingPathComponent(Adapter.settingsName))

@@ -29,6 +29,7 @@ public final class ClassifierHead: TaskHead {
   public var parameters: [Parameter] { layers.parameters }
   public var keptParameters: [Parameter] { layers.keptParameters }
   public var isKeptByPEFT: Bool { layers.isKeptByPEFT }
+  public var token: HeadToken? { layers.token }
   public var wanted: WantedRows { layers.token.wanted }
 
   public func losses(_ hidden: Variable, _ examples: [EncodedExample], on tape: Tape) throws -> Variable {

@@ -19,7 +19,7 @@ public struct Head: RawRepresentable, Sendable, Hashable, Codable, CaseIterable 
     self.rawValue = rawValue
   }
 
-  private init(_ kind: any TaskHead.Type) { rawValue = kind.name }
+  init(_ kind: any TaskHead.Type) { rawValue = kind.name }
 
   /// The type behind the name.
   public var kind: any TaskHead.Type { Head.kinds.first { $0.name == rawValue } ?? LanguageModelHead.self }

@@ -21,6 +21,7 @@ public final class RegressorHead: TaskHead {
   public var parameters: [Parameter] { layers.parameters }
   public var keptParameters: [Parameter] { layers.keptParameters }
   public var isKeptByPEFT: Bool { layers.isKeptByPEFT }
+  public var token: HeadToken? { layers.token }
   public var wanted: WantedRows { layers.token.wanted }
 
   public func losses(_ hidden: Variable, _ examples: [EncodedExample], on tape: Tape) throws -> Variable {

@@ -27,6 +27,9 @@ public protocol TaskHead: AnyObject {
   /// Whether PEFT has a place for the kept tensors, among those of the model it knows (`modules_to_save`).
   var isKeptByPEFT: Bool { get }
 
+  /// Whose hidden state it reads, where that is a choice.
+  var token: HeadToken? { get }
+
   /// The hidden states that it reads of each example.
   var wanted: WantedRows { get }
 
@@ -48,6 +51,7 @@ extension TaskHead {
   public var parameters: [Parameter] { [] }
   public var keptParameters: [Parameter] { parameters }
   public var isKeptByPEFT: Bool { false }
+  public var token: HeadToken? { nil }
 
   public func lossCount(of example: EncodedExample) -> Int { 1 }
 }

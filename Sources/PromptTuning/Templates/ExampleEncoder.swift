@@ -7,6 +7,8 @@ public struct ExampleEncoder: Sendable {
   public let truncation: Truncation
   /// Positions that examples may take: the model's less the prompt's; nil where there is no limit.
   public let availablePositions: Int?
+  /// What is learned from an example: its target, or what a head answers for it.
+  public var answers = AnswerSource.targets
 
   /// - Throws: `MethodError.refused` if the prompt alone fills the model's positions, if what may be cut excludes itself,
   ///   or if a text has its mask where the model has no use for it.
@@ -70,9 +72,12 @@ public struct ExampleEncoder: Sendable {
     self.texts = texts
     truncation = other.truncation
     availablePositions = other.availablePositions
+    answers = other.answers
   }
 
-  /// The tokens of an example, with its first target.
+  /// The tokens of an example, with its first target or what a head is to answer.
+  ///
+  /// A head reads the text alone, without what separates it from a target.
   ///
   /// - Parameters:
   ///   - round: the pass over the data, which changes what a random choice gives.
@@ -80,9 +85,14 @@ public struct ExampleEncoder: Sendable {
   /// - Throws: `MethodError.tooLong` if it does not fit and nothing more may be cut; `.unknownToken`
   ///   if the model has no embedding for one of its tokens; `.badField` without a target or a field.
   public func encode(_ example: Example, round: Int = 0, template index: Int? = nil) throws -> EncodedExample {
-    try encode(
-      example, target: codec.encode(try example.target()) + [codec.endToken], reserved: 0, round: round, template: index,
-      separator: codec.separator)
+    guard let answer = try answers.answer(of: example) else {
+      return try encode(
+        example, target: codec.encode(try example.target()) + [codec.endToken], reserved: 0, round: round,
+        template: index, separator: codec.separator)
+    }
+    var encoded = try encodeContext(example, reserved: 0, round: round, template: index, separator: "")
+    encoded.answer = answer
+    return encoded
   }
 
   /// The tokens of an example's context alone, with room for `reserved` new tokens.

@@ -22,13 +22,15 @@ public struct TaskFormat: Sendable, Hashable, Codable {
   public var labelsAreValues: Bool
   /// What an exact match may differ in.
   public var normalization: AnswerNormalization
+  /// The template that is used after training.
+  public var inferenceTemplate: InferenceTemplate
   /// Seed of the choice among several templates.
   public var seed: UInt64
 
   public init(
     preset: String? = nil, rows: RowShape = .fields, templates: [String] = [], labels: [String]? = nil,
     labelWords: [String]? = nil, labelsAreValues: Bool = false,
-    normalization: AnswerNormalization = .none, seed: UInt64 = 0
+    normalization: AnswerNormalization = .none, inferenceTemplate: InferenceTemplate = .one(1), seed: UInt64 = 0
   ) {
     self.preset = preset
     self.rows = rows
@@ -37,6 +39,7 @@ public struct TaskFormat: Sendable, Hashable, Codable {
     self.labelWords = labelWords
     self.labelsAreValues = labelsAreValues
     self.normalization = normalization
+    self.inferenceTemplate = inferenceTemplate
     self.seed = seed
   }
 

@@ -22,6 +22,12 @@ struct ConfigurationKey: Sendable {
     text("prompt-init", \.promptInit), choice("head", \.head), choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
     text("demonstration-data", \.demonstrationData), truncation,
+    text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),
+    integer("template-count", \.templateCount, atLeast: 1),
+    number("template-hamming-weight", \.templateHammingWeight, atLeast: 0),
+    text("inference-template", \.inferenceTemplate), names("labels", \.labels),
+    names("label-words", \.labelWords), integer("examples-per-label", \.examplesPerLabel, atLeast: 1),
+    texts("mix", \.mix),
     text("device", \.device), boolean("strict-device", \.strictDevice), choice("weights", \.weights),
     choice("compute-type", \.computeType),
     integer("batch-size", \.options.batchSize, atLeast: 1), integer("accumulate", \.options.accumulate, atLeast: 1),
@@ -81,6 +87,27 @@ struct ConfigurationKey: Sendable {
       get: {
         let items = $0[keyPath: path]
         return items.isEmpty ? nil : items.count == 1 ? .string(items[0]) : .list(items)
+      })
+  }
+
+  /// A list, or its items with commas between them.
+  private static func names(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
+    ConfigurationKey(
+      name: name,
+      set: {
+        let items: [String]
+        switch $1 {
+        case .list(let list): items = list
+        case .string(let text): items = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        default: return "must be a list, not \($1.kind)"
+        }
+        guard !items.isEmpty, items.allSatisfy({ !$0.isEmpty }) else { return "has an empty item" }
+        $0[keyPath: path] = items
+        return nil
+      },
+      get: {
+        let items = $0[keyPath: path]
+        return items.isEmpty ? nil : .list(items)
       })
   }
 

@@ -34,6 +34,25 @@ public struct RunConfiguration: Sendable, Equatable {
   public var demonstrationData: String?
   public var truncate: Truncation = []
 
+  // MARK: - Task; nil stands for what the preset says, or for rows of inputs and targets
+
+  public var preset: String?
+  public var template: String?
+  /// A file of templates, one a line.
+  public var templateFile: String?
+  /// How many of the file's templates to take, unlike ones; nil for all.
+  public var templateCount: Int?
+  /// The weight of the Hamming distance in choosing unlike templates; the Levenshtein distance has the rest.
+  public var templateHammingWeight = 0.5
+  /// `average`, or the number of a template from 1.
+  public var inferenceTemplate: String?
+  public var labels: [String] = []
+  public var labelWords: [String] = []
+  /// Examples of each label to train on; nil for all.
+  public var examplesPerLabel: Int?
+  /// `FILE=WEIGHT` for each file of a mixture, in place of `data`.
+  public var mix: [String] = []
+
   // MARK: - Device and precision
 
   public var device = "auto"

@@ -7,11 +7,17 @@ public protocol TrainingData: AnyObject {
   var count: Int { get }
   /// Changes when the examples do, so that a run is not continued with others by accident.
   var fingerprint: UInt32 { get }
+  /// The files that the examples come from and how often each is drawn from; nil for a single one.
+  var mixture: Mixture? { get }
 
   /// An example's tokens.
   ///
   /// - Parameter epoch: the pass over the data, from 0; choices at random are made anew in each.
   func example(_ index: Int, epoch: Int) throws -> EncodedExample
+}
+
+extension TrainingData {
+  public var mixture: Mixture? { nil }
 }
 
 /// What was left out so that examples fit the model.
@@ -38,6 +44,7 @@ public final class EncodedExamples: TrainingData {
   public let examples: [Example]
   public let encoder: ExampleEncoder
   public let fingerprint: UInt32
+  public let mixture: Mixture?
   /// Tokens of all examples in the first pass: input, target and end tokens.
   public let tokenCount: Int
   /// What was cut in the first pass.
@@ -48,14 +55,19 @@ public final class EncodedExamples: TrainingData {
   /// Encodes all examples once, so that one that does not fit is found before anything else happens.
   ///
   /// - Throws: `MethodError.tooLong` with file and line.
-  public init(_ examples: [Example], encoder: ExampleEncoder) throws {
+  public init(_ examples: [Example], encoder: ExampleEncoder, mixture: Mixture? = nil) throws {
     precondition(!examples.isEmpty, "there is at least one example")
     self.examples = examples
     self.encoder = encoder
+    self.mixture = mixture
     let varies = encoder.varies
     var truncation = TruncationReport()
     var tokenCount = 0
     var checksum = Checksum()
+    if let mixture {
+      checksum.add(mixture.counts.map { Int32(truncatingIfNeeded: $0) })
+      checksum.add(mixture.shares.map { Int32(bitPattern: Float($0).bitPattern) })
+    }
     var encoded: [EncodedExample] = []
     if !varies { encoded.reserveCapacity(examples.count) }
     for example in examples {
@@ -65,6 +77,13 @@ public final class EncodedExamples: TrainingData {
       checksum.add(tokens.context)
       checksum.add(tokens.target)
       if !varies { encoded.append(tokens) }
+      // Any template of a pool may come up later.
+      if encoder.texts?.varies == true {
+        for template in 0..<encoder.templateCount {
+          let other = try encoder.encode(example, template: template)
+          checksum.add(other.context)
+        }
+      }
     }
     self.truncation = truncation
     self.tokenCount = tokenCount

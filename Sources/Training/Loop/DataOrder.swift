@@ -16,9 +16,12 @@ struct DataOrder {
   let seed: UInt64
   private var epoch = -1
   private var order: [Int] = []
+  private let mixture: Mixture?
+  private var mixed: Mixture.Order?
 
-  init(count: Int, options: TrainingOptions) {
+  init(count: Int, mixture: Mixture? = nil, options: TrainingOptions) {
     self.count = count
+    self.mixture = mixture
     batchSize = options.batchSize
     accumulate = options.accumulate
     shuffles = options.shuffles
@@ -41,11 +44,24 @@ struct DataOrder {
     let wanted = epoch(ofStep: step)
     if wanted != epoch {
       epoch = wanted
-      var generator = Philox(seed: seed, stream: Self.stream ^ UInt64(wanted))
-      order = shuffles ? generator.permutation(of: count) : Array(0..<count)
+      order = newOrder(wanted)
     }
     let first = (step - 1) % stepsPerEpoch * batchSize * accumulate
     let end = min(first + batchSize * accumulate, count)
     return stride(from: first, to: end, by: batchSize).map { Array(order[$0..<min($0 + batchSize, end)]) }
+  }
+
+  private mutating func newOrder(_ epoch: Int) -> [Int] {
+    guard let mixture else {
+      var generator = Philox(seed: seed, stream: Self.stream ^ UInt64(epoch))
+      return shuffles ? generator.permutation(of: count) : Array(0..<count)
+    }
+    // What an epoch takes from each file follows from the epochs before it, which are gone through again.
+    var mixed = mixed ?? Mixture.Order(mixture, seed: seed, shuffles: shuffles)
+    if mixed.epoch > epoch { mixed = Mixture.Order(mixture, seed: seed, shuffles: shuffles) }
+    var order = mixed.next()
+    while mixed.epoch <= epoch { order = mixed.next() }
+    self.mixed = mixed
+    return order
   }
 }

@@ -79,7 +79,7 @@ extension Trainer {
   /// The step changes parameters in memory; a run needs a trainer and parameters of its own afterwards.
   ///
   /// - Throws: what `run` would throw in its first step.
-  public func dryRun(_ prompted: PromptedModel, model: String, data description: DryRunReport.Data) throws
+  public func dryRun(_ task: TaskModel, model: String, data description: DryRunReport.Data) throws
     -> DryRunReport
   {
     let optimizer = try Optimizer(options, parameters: objective.trainableParameters, on: objective.backend)
@@ -94,17 +94,17 @@ extension Trainer {
     var perValidation: Double?
     if let validation {
       start = clock.now
-      _ = try Validation.loss(of: validation, under: objective, batchSize: options.batchSize, step: 1, limit: 1)
+      _ = try Validation.of(validation, under: objective, batchSize: options.batchSize, step: 1, limit: 1)
       let batches = (validation.count + options.batchSize - 1) / options.batchSize
       perValidation = (clock.now - start).seconds * Double(batches)
     }
     let validations = 2 + (options.validateEvery > 0 ? (totalSteps - 1) / options.validateEvery : 0)
     return DryRunReport(
       device: objective.backend.device.id, device_name: objective.backend.device.name, model: model,
-      parameters: prompted.parameters.reduce(0) { $0 + $1.count },
-      trainable_parameters: prompted.trainableParameters.reduce(0) { $0 + $1.count },
+      parameters: task.parameters.reduce(0) { $0 + $1.count },
+      trainable_parameters: task.trainableParameters.reduce(0) { $0 + $1.count },
       memory: DryRunReport.Memory(
-        weights: prompted.model.weightBytes, optimizer: optimizer.byteCount,
+        weights: task.prompted.model.weightBytes, optimizer: optimizer.byteCount,
         device_peak: objective.backend.memory.peak, host_peak: ProcessMemory.peak),
       data: description, steps: totalSteps, loss: loss, gradient_norm: norm, seconds_per_step: perStep,
       seconds_per_validation: perValidation,

@@ -9,9 +9,25 @@ public protocol Objective: AnyObject {
   /// What is trained, each under a name of its own.
   var trainableParameters: [Parameter] { get }
 
-  /// The negative log-likelihood of every target token, examples end to end: `[sum of target counts]`.
+  /// How many losses an example has.
+  func lossCount(of example: EncodedExample) -> Int
+
+  /// The losses of examples, end to end: `[sum of loss counts]`.
+  ///
+  /// The negative log-likelihood of every target token, or whatever a head's loss is.
   func losses(_ examples: [EncodedExample], on tape: Tape) throws -> Variable
+
+  /// The losses of examples, and what a head answers for each of them; nil where it writes text.
+  func assessment(_ examples: [EncodedExample], on tape: Tape) throws -> (losses: Variable, scores: Variable?)
 }
 
 /// Prompted examples and plain text alike: a text without prompt is a context of one token and the rest as its target.
-extension PromptedModel: Objective {}
+extension PromptedModel: Objective {
+  public func lossCount(of example: EncodedExample) -> Int { example.target.count }
+
+  public func assessment(_ examples: [EncodedExample], on tape: Tape) throws -> (losses: Variable, scores: Variable?) {
+    (try losses(examples, on: tape), nil)
+  }
+}
+
+extension TaskModel: Objective {}

@@ -5,19 +5,19 @@ import PromptTuning
 
 /// The loss of an optimizer step's examples and its gradient.
 struct StepGradient {
-  /// Mean negative log-likelihood over all target tokens of the step, however they are split into batches.
+  /// Mean over all losses of the step (of target tokens, or of examples), however they are split into batches.
   let loss: Double
   /// Of each trainable parameter; nil where none reached it.
   let gradients: [Tensor?]
 
   /// Computes batch after batch, adding up the gradients.
   ///
-  /// Each row's cotangent is one over the number of all target tokens, so that a token counts the same in a short
+  /// Each row's cotangent is one over the number of all losses, so that one counts the same in a short
   /// batch as in a long one.
   init(_ objective: any Objective, _ batches: [[EncodedExample]], checksFiniteness: Bool = false) throws {
     let backend = objective.backend
     let parameters = objective.trainableParameters
-    let targets = batches.joined().reduce(0) { $0 + $1.target.count }
+    let targets = batches.joined().reduce(0) { $0 + objective.lossCount(of: $1) }
     var sums: [Tensor?] = parameters.map { _ in nil }
     var isOwned = parameters.map { _ in false }
     var losses: [Tensor] = []

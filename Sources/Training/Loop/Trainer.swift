@@ -9,15 +9,15 @@ import PromptTuning
 /// What a run computes follows from its options, its data and its starting point alone: a run that is stopped at any
 /// moment and resumed ends with the same bits as one that was not, on the same device.
 public final class Trainer {
-  /// A further number for a validation's line, computed at that moment.
-  public typealias ExtraMetrics = () throws -> [MetricsLine.Field]
+  /// Further numbers for a validation's line.
+  public typealias ExtraMetrics = (Validation) throws -> [MetricsLine.Field]
 
   public let objective: any Objective
   public let data: any TrainingData
   public let validation: (any TrainingData)?
   public let options: TrainingOptions
   public let totalSteps: Int
-  /// Called after each validation loss.
+  /// Called after each validation.
   public var extraMetrics: ExtraMetrics?
   /// Asked between steps and between batches of a validation; true ends the run after the step in progress.
   public var isInterrupted: () -> Bool = { false }
@@ -37,7 +37,7 @@ public final class Trainer {
     totalSteps = objective.trainableParameters.isEmpty ? 0 : options.totalSteps(examples: data.count)
     schedule = LearningRateSchedule(
       shape: options.schedule, peak: options.learningRate, warmupSteps: options.warmupSteps, totalSteps: totalSteps)
-    order = DataOrder(count: data.count, options: options)
+    order = DataOrder(count: data.count, mixture: data.mixture, options: options)
   }
 
   /// - Throws: `TrainingError.output` if a state was made with other data or another seed.
@@ -129,7 +129,7 @@ public final class Trainer {
     let isLogged = number % options.logEvery == 0 || number == totalSteps
     let report = StepReport(
       step: number, totalSteps: totalSteps, epochs: Double(number) / Double(order.stepsPerEpoch), loss: loss,
-      targetTokens: examples.reduce(0) { $0 + $1.target.count }, learningRate: rate, gradientNorm: norm,
+      targetTokens: examples.reduce(0) { $0 + objective.lossCount(of: $1) }, learningRate: rate, gradientNorm: norm,
       tokensPerSecond: sitting.tokensPerSecond, isLogged: isLogged)
     if isLogged {
       try sitting.folder.metrics?.append(report.line)
@@ -179,10 +179,11 @@ public final class Trainer {
     let start = clock.now
     let step = sitting.state.step
     guard
-      let loss = try Validation.loss(
-        of: validation, under: objective, batchSize: options.batchSize, step: step, isInterrupted: isInterrupted)
+      let found = try Validation.of(
+        validation, under: objective, batchSize: options.batchSize, step: step, isInterrupted: isInterrupted)
     else { return .interrupted }
-    let metrics = try extraMetrics?() ?? []
+    let loss = found.loss
+    let metrics = try extraMetrics?(found) ?? []
     let isBest = loss < sitting.state.best?.loss ?? .infinity
     sitting.state.validatedStep = step
     if step == 0 { sitting.initialValidationLoss = loss }

@@ -2,32 +2,46 @@ import Autodiff
 import Compute
 import PromptTuning
 
-/// The loss of examples that are not trained on.
-public enum Validation {
-  /// The mean negative log-likelihood over all target tokens of all examples; nil if it was interrupted.
+/// The loss of examples that are not trained on, and what a head answers for them.
+public struct Validation: Sendable {
+  /// Mean over all target tokens of all examples, or over the examples.
+  public var loss: Double
+  /// Scores of the labels, or the value, for each example in order; empty where text is written.
+  public var scores: [[Float]] = []
+  /// What was to be answered.
+  public var answers: [ExampleAnswer] = []
+
+  /// Computes losses and answers; nil if it was interrupted.
   ///
   /// - Parameters:
   ///   - batchSize: examples that are computed together.
   ///   - limit: at most so many batches, as in a dry run.
   ///   - isInterrupted: asked between batches.
   /// - Throws: `TrainingError.nonFinite` at the first batch whose loss is NaN or infinite.
-  static func loss(
-    of data: any TrainingData, under objective: any Objective, batchSize: Int, step: Int, limit: Int = .max,
+  static func of(
+    _ data: any TrainingData, under objective: any Objective, batchSize: Int, step: Int, limit: Int = .max,
     isInterrupted: () -> Bool = { false }
-  ) throws -> Double? {
-    var (sum, tokens) = (0.0, 0)
+  ) throws -> Validation? {
+    var (sum, count) = (0.0, 0)
+    var result = Validation(loss: 0)
     for start in stride(from: 0, to: data.count, by: batchSize).prefix(limit) {
       if isInterrupted() { return nil }
       let batch = try (start..<min(start + batchSize, data.count)).map { try data.example($0, epoch: 0) }
-      let rows = try objective.losses(batch, on: Tape(objective.backend, isRecording: false))
+      let (rows, scores) = try objective.assessment(batch, on: Tape(objective.backend, isRecording: false))
       let part = try objective.backend.sum(rows.value)
       guard part.isFinite else {
         throw explain(step: step, objective: objective, batch, loss: part)
       }
       sum += part
-      tokens += rows.value.count
+      count += rows.value.count
+      guard let scores else { continue }
+      let values = try objective.backend.values(scores.value)
+      let width = scores.shape.columns
+      result.scores += batch.indices.map { Array(values[$0 * width..<($0 + 1) * width]) }
+      result.answers += batch.compactMap(\.answer)
     }
-    return sum / Double(tokens)
+    result.loss = sum / Double(count)
+    return result
   }
 
   private static func explain(step: Int, objective: any Objective, _ batch: [EncodedExample], loss: Double)

@@ -19,14 +19,14 @@ public struct RunHeader: Sendable {
   public var totalSteps: Int
 
   public init(
-    _ prompted: PromptedModel, model: String, data: String, validation: String?, options: TrainingOptions,
+    _ task: TaskModel, model: String, data: String, validation: String?, options: TrainingOptions,
     totalSteps: Int
   ) {
-    device = prompted.backend.device
+    device = task.backend.device
     self.model = model
-    modelType = prompted.model.facts.modelType
-    parameters = prompted.parameters.reduce(0) { $0 + $1.count }
-    trainableParameters = prompted.trainableParameters.reduce(0) { $0 + $1.count }
+    modelType = task.prompted.model.facts.modelType
+    parameters = task.parameters.reduce(0) { $0 + $1.count }
+    trainableParameters = task.trainableParameters.reduce(0) { $0 + $1.count }
     self.data = data
     self.validation = validation
     recipe = Self.recipe(options)

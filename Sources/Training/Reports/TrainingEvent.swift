@@ -17,7 +17,7 @@ public struct StepReport: Sendable, Hashable {
   public var epochs: Double
   /// Before the update: mean over the target tokens of the step.
   public var loss: Double
-  /// Target and end tokens of the step.
+  /// Target and end tokens of the step, or its examples where a head answers once for each.
   public var targetTokens: Int
   public var learningRate: Double
   /// Before clipping.

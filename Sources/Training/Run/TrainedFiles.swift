@@ -13,30 +13,44 @@ public protocol TrainedFiles: AnyObject {
   func restore(from directory: URL) throws
 }
 
-/// The adapter of a trained prompt, the checkpoint of a trained model, or both.
+/// The adapter of a trained prompt, the checkpoint of a trained model, or both; a head with either.
 public final class PromptedModelFiles: TrainedFiles {
-  private let prompted: PromptedModel
+  private let task: TaskModel
   private let settings: AdapterSettings?
   private let origin: ModelOrigin
 
   /// - Parameters:
-  ///   - settings: what else decides what the model reads; kept beside the adapter.
+  ///   - settings: what else decides what the model reads and answers; kept beside the adapter.
   ///   - origin: where the base model comes from.
-  public init(_ prompted: PromptedModel, settings: AdapterSettings?, origin: ModelOrigin) {
-    self.prompted = prompted
+  public init(_ task: TaskModel, settings: AdapterSettings?, origin: ModelOrigin) {
+    self.task = task
     self.settings = settings
     self.origin = origin
   }
 
-  private var trainsModel: Bool { prompted.model.parameters.contains { $0.isTrainable } }
+  /// As above, for a model that writes text.
+  public convenience init(_ prompted: PromptedModel, settings: AdapterSettings?, origin: ModelOrigin) {
+    self.init(TaskModel(prompted), settings: settings, origin: origin)
+  }
+
+  private var prompted: PromptedModel { task.prompted }
+
+  /// Whether weights of the model are trained, those of its head aside.
+  private var trainsModel: Bool {
+    let kept = Set(task.head.keptParameters.map(ObjectIdentifier.init))
+    return prompted.model.parameters.contains { $0.isTrainable && !kept.contains(ObjectIdentifier($0)) }
+  }
 
   public func write(to url: URL) throws {
+    let modules = try task.keptModules()
     if trainsModel {
       if let file = origin.tokenizerFile {
         try AtomicFile.write(Data(contentsOf: file), to: url.appendingPathComponent("tokenizer.json"))
       }
+      try SavedModule.writeOwn(modules, to: url)
       try ModelDirectory.save(
-        prompted.model, configuration: origin.configuration, companions: origin.companions, to: url)
+        prompted.model, classifier: classifier, configuration: origin.configuration, companions: origin.companions,
+        to: url)
     }
     let values: Adapter.PromptValues
     if let prompt = prompted.prompt as? StaticPrompt {
@@ -44,27 +58,56 @@ public final class PromptedModelFiles: TrainedFiles {
         length: prompt.length, width: prompt.embeddings.shape.columns,
         values: try prompted.backend.values(prompt.embeddings.value))
     } else if trainsModel {
+      // A head or a template of a trained model is found beside its weights.
+      if let settings, settings.head != nil { try settings.write(url) }
       return
     } else {
       // In-context learning: an adapter without virtual tokens holds the template and the demonstrations.
       values = Adapter.PromptValues(length: 0, width: prompted.model.facts.embeddingWidth, values: [])
     }
-    try Adapter(path: url.path, prompt: values, settings: settings, baseModel: origin.name)
-      .write(to: url, facts: prompted.model.facts)
+    try Adapter(
+      path: url.path, prompt: values, settings: settings, baseModel: origin.name, task: task.adapterTask,
+      modules: modules
+    ).write(to: url, facts: prompted.model.facts)
+  }
+
+  /// A head that transformers knows, for a trained model's checkpoint.
+  private var classifier: SavedClassifier? {
+    guard task.head.isKeptByPEFT, let layout = ClassifierLayout(prompted.model.facts) else { return nil }
+    return SavedClassifier(
+      parameters: task.head.parameters, architecture: layout.architecture, labels: settings?.head?.labels ?? [])
   }
 
   public func restore(from url: URL) throws {
     if trainsModel {
       let checkpoint = try Checkpoint(directory: url)
-      for parameter in prompted.model.parameters where parameter.isTrainable {
+      let own = Set(task.head.parameters.map(\.name))
+      for parameter in prompted.model.parameters where parameter.isTrainable && !own.contains(parameter.name) {
         let stored = try checkpoint.load(
           parameter.name, shape: parameter.shape, precision: .f32, on: prompted.backend)
         try prompted.backend.copy(stored, to: parameter.value)
       }
     }
+    try restoreHead(from: url)
     guard let prompt = prompted.prompt as? StaticPrompt else { return }
     try SafetensorsFile(url: url.appendingPathComponent(Adapter.tensorsName))
       .restore(StaticPrompt.tensorName, to: prompt.embeddings.value, on: prompted.backend)
+  }
+
+  private func restoreHead(from url: URL) throws {
+    guard !task.head.keptParameters.isEmpty else { return }
+    let adapter = url.appendingPathComponent(Adapter.tensorsName)
+    let isOwn = !task.head.isKeptByPEFT
+    let isInModel = !isOwn && trainsModel
+    let file = try SafetensorsFile(
+      url: isOwn
+        ? url.appendingPathComponent(SavedModule.fileName)
+        : isInModel ? url.appendingPathComponent("model.safetensors") : adapter)
+    for parameter in task.head.keptParameters {
+      try file.restore(
+        isOwn || isInModel ? parameter.name : SavedModule.prefix + parameter.name, to: parameter.value,
+        on: prompted.backend)
+    }
   }
 }
 

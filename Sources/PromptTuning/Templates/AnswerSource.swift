@@ -1,0 +1,35 @@
+/// Where what is learned from an example comes from.
+public enum AnswerSource: Sendable, Hashable {
+  /// The example's first target.
+  case targets
+  /// The number of its label among those of a task.
+  case labels(TaskFormat)
+  /// The value of its label.
+  case values(TaskFormat)
+
+  /// What suits a head.
+  ///
+  /// - Throws: `MethodError.refused` for labels that nobody named.
+  public init(_ answers: HeadAnswers, _ task: TaskFormat?) throws {
+    switch answers {
+    case .text: self = .targets
+    case .label:
+      guard let task, task.labels != nil else {
+        throw MethodError.refused("the head answers with labels: the data's rows need a 'label'")
+      }
+      self = .labels(task)
+    case .value: self = .values(task ?? TaskFormat(labelsAreValues: true))
+    }
+  }
+
+  /// What a head learns to answer; nil where the target is learned.
+  ///
+  /// - Throws: `MethodError.badField` naming file and line for a label that is missing or not what it should be.
+  func answer(of example: Example) throws -> ExampleAnswer? {
+    switch self {
+    case .targets: nil
+    case .labels(let task): .label(try task.classIndex(of: example))
+    case .values(let task): .value(try task.value(of: example))
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import PromptTuning
+
+/// The examples of a run, read as its configuration says.
+public struct TaskData: Sendable {
+  /// What to train on, one file after the other.
+  public var examples: [Example]
+  public var validation: [Example]?
+  /// Nil for plain rows of inputs and targets; its labels are settled.
+  public var task: TaskFormat?
+  /// Nil for a single file.
+  public var mixture: Mixture?
+  /// The files, for people.
+  public var description: String
+
+  /// Reads the data, or the files of the mixture, and the validation data.
+  ///
+  /// - Parameter readsRows: rows have labels or fields even if no option says so.
+  /// - Throws: `TrainingError` or `MethodError` naming file and line, or the option.
+  public init(_ configuration: RunConfiguration, readsRows: Bool = false) throws {
+    let entries = try configuration.mix.map { try MixtureEntry(argument: $0) }
+    let paths = try Self.paths(configuration, entries)
+    let isPlain = try configuration.taskFormat(readsRows: readsRows) == nil
+    var files: [[Example]]
+    if isPlain {
+      files = try paths.map { try ExampleFile.read($0) }
+      validation = try Self.validationPath(configuration).map { try ExampleFile.read($0) }
+    } else {
+      var format = try configuration.taskFormat(readsRows: readsRows) ?? TaskFormat()
+      let rows = try paths.map { try ExampleFile.rows($0, format.rows) }
+      try format.settleLabels(from: Array(rows.joined()))
+      files = try rows.map { try format.inWords($0) }
+      if let perLabel = configuration.examplesPerLabel {
+        files = try zip(files, paths).map {
+          try Self.few(perLabel, of: $0, format, seed: configuration.options.seed, file: $1)
+        }
+      }
+      validation = try Self.validationPath(configuration).map {
+        try format.inWords(try ExampleFile.rows($0, format.rows))
+      }
+      task = format
+    }
+    examples = Array(files.joined())
+    if !entries.isEmpty { mixture = try Mixture(counts: files.map(\.count), weights: entries.map(\.weight)) }
+    description = paths.joined(separator: ", ")
+  }
+
+  /// The chosen line numbers, from 1, each once.
+  public var lines: [Int] {
+    var lines: [Int] = []
+    for (place, example) in examples.enumerated()
+    where place == 0 || example.part == 0 || examples[place - 1].source != example.source {
+      lines.append(example.source.line)
+    }
+    return lines
+  }
+
+  private static func paths(_ configuration: RunConfiguration, _ entries: [MixtureEntry]) throws -> [String] {
+    guard entries.isEmpty else {
+      guard configuration.data.isEmpty else {
+        throw MethodError.refused("--mix takes the place of --data; they exclude each other")
+      }
+      return entries.map(\.path)
+    }
+    guard let path = configuration.data.first else { throw MethodError.refused("--data is missing") }
+    guard configuration.data.count == 1 else {
+      throw MethodError.refused("--data takes one file, not \(configuration.data.count)")
+    }
+    return [path]
+  }
+
+  private static func validationPath(_ configuration: RunConfiguration) throws -> String? {
+    guard configuration.validation.count <= 1 else {
+      throw MethodError.refused("--validation takes one file, not \(configuration.validation.count)")
+    }
+    return configuration.validation.first
+  }
+
+  private static func few(
+    _ perLabel: Int, of examples: [Example], _ format: TaskFormat, seed: UInt64, file: String
+  ) throws -> [Example] {
+    guard !format.labelsAreValues, let labels = format.labels else {
+      throw MethodError.refused("--examples-per-label needs labels that are classes, and \(file) has none")
+    }
+    return try FewShotSample.choose(perLabel, of: examples, labels: labels, seed: seed, file: file)
+  }
+}

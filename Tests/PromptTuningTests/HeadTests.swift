@@ -1,0 +1,204 @@
+import Autodiff
+import Compute
+import Foundation
+import LanguageModels
+import TestSupport
+import Testing
+
+@testable import PromptTuning
+
+/// Layers of a head in Double, for central differences.
+private struct DoubleHead {
+  /// Row-major weights `[outputs, inputs]` with biases; tanh behind all but the last.
+  var layers: [(weight: [Double], bias: [Double])]
+
+  func scores(_ rows: [[Double]]) -> [[Double]] {
+    rows.map { row in
+      layers.enumerated().reduce(row) { x, layer in
+        layer.element.bias.indices.map { output in
+          let sum = x.indices.reduce(layer.element.bias[output]) {
+            $0 + layer.element.weight[output * x.count + $1] * x[$1]
+          }
+          return layer.offset == layers.count - 1 ? sum : tanh(sum)
+        }
+      }
+    }
+  }
+
+  static func loss(_ scores: [Double], _ answer: ExampleAnswer) -> Double {
+    switch answer {
+    case .label(let label): log(scores.reduce(0) { $0 + exp($1) }) - scores[label]
+    case .value(let value): (scores[0] - value) * (scores[0] - value)
+    }
+  }
+}
+
+@Suite struct HeadTests {
+  private static let contexts = [5, 2, 4]
+
+  private static func examples(_ answers: [ExampleAnswer]) -> [EncodedExample] {
+    answers.enumerated().map { number, answer in
+      EncodedExample(
+        source: ExampleSource(file: "f", line: number + 1),
+        context: randomIndices(contexts[number], below: 250, seed: UInt64(number)), target: [], answer: answer)
+    }
+  }
+
+  private static func request(
+    on backend: any ComputeBackend, token: HeadToken? = nil, labels: [String] = [], words: [String]? = nil,
+    trainable: Trainable = .prompt, seed: UInt64 = 0
+  ) throws -> HeadRequest {
+    let model = try TinyModel.gpt2(on: backend)
+    return HeadRequest(
+      model: model, codec: try TextCodec(tokenizer: ByteTokenizer(), facts: model.facts), token: token, labels: labels,
+      labelWords: words, trainable: trainable, seed: seed)
+  }
+
+  /// Gradients of a head's tensors and of what it reads are the central differences of the same head in Double.
+  @Test(arguments: Backends.available, ["classifier", "regressor", "last", "verbalizer"])
+  func gradientsAreDifferences(_ device: TestBackend, _ kind: String) throws {
+    let backend = try device.make()
+    let labels: [ExampleAnswer] = [.label(2), .label(0), .label(1)]
+    let values: [ExampleAnswer] = [.value(0.5), .value(-2), .value(1)]
+    let head: any TaskHead
+    switch kind {
+    case "classifier":
+      head = try ClassifierHead(try Self.request(on: backend, token: .mean, labels: ["a", "b", "c"]))
+    case "last": head = try ClassifierHead(try Self.request(on: backend, labels: ["a", "b", "c"]))
+    case "regressor": head = try RegressorHead(try Self.request(on: backend, token: .mean))
+    default: head = try VerbalizerHead(try Self.request(on: backend, labels: ["no", "yes", "maybe"]))
+    }
+    let examples = Self.examples(kind == "regressor" ? values : labels)
+    let counts = examples.map(head.wanted.count)
+    let width = 24
+    let rows = normals(counts.reduce(0, +) * width, seed: 4)
+    // Larger than they start, so that their part in the gradients counts.
+    for (number, parameter) in head.parameters.enumerated() {
+      parameter.value = try backend.tensor(
+        normals(parameter.count, seed: UInt64(20 + number), deviation: 0.3), parameter.shape)
+    }
+    let tape = Tape(backend)
+    let hidden = tape.leaf(try backend.tensor(rows, [rows.count / width, width]), name: "hidden")
+    let losses = try head.losses(hidden, examples, on: tape)
+    let cotangent = normals(examples.count, seed: 6)
+    let gradients = try tape.gradients(of: losses, cotangent: try backend.tensor(cotangent, losses.shape))
+
+    let tensors = try Self.tensors(of: head, backend)
+    func total(_ rows: [Double], _ tensors: [[Double]]) -> Double {
+      var row = 0
+      let means = counts.map { count in
+        defer { row += count }
+        return (0..<width).map { column in
+          (row..<row + count).reduce(0) { $0 + rows[$1 * width + column] } / Double(count)
+        }
+      }
+      let reference = DoubleHead(layers: [(tensors[0], tensors[1])])
+      return zip(reference.scores(means), zip(examples, cotangent)).reduce(0) { sum, item in
+        sum + Double(item.1.1) * (item.1.0.answer.map { DoubleHead.loss(item.0, $0) } ?? .nan)
+      }
+    }
+    let start = [rows.map(Double.init)] + tensors
+    func difference(_ tensor: Int, _ place: Int) -> Double {
+      let step = 1e-5
+      func moved(_ sign: Double) -> Double {
+        var point = start
+        point[tensor][place] += sign * step
+        return total(point[0], Array(point[1...]))
+      }
+      return (moved(1) - moved(-1)) / (2 * step)
+    }
+    func compare(_ got: [Float], _ tensor: Int, _ name: String) {
+      let expected = got.indices.map { difference(tensor, $0) }
+      let largest = expected.reduce(0) { max($0, abs($1)) }
+      #expect(largest > 1e-3, "\(name)")
+      expectClose(got, expected, within: 1e-5 * max(1, largest), "\(name)")
+    }
+    compare(try backend.values(try #require(gradients[hidden])), 0, "hidden")
+    for (number, parameter) in head.parameters.enumerated() {
+      compare(try backend.values(try #require(gradients[parameter])), number + 1, parameter.name)
+    }
+  }
+
+  /// Weight and bias of a head in one layer; a verbalizer's are rows of the embedding.
+  private static func tensors(of head: any TaskHead, _ backend: any ComputeBackend) throws -> [[Double]] {
+    if let verbalizer = head as? VerbalizerHead {
+      let table = try backend.values(try TinyModel.gpt2(on: backend).tokenEmbedding.value)
+      let rows = verbalizer.wordTokens.flatMap { table[Int($0) * 24..<(Int($0) + 1) * 24].map(Double.init) }
+      return [rows, [0, 0, 0]]
+    }
+    let values = try head.parameters.map { try backend.values($0.value).map(Double.init) }
+    return values.count == 2 ? values : [values[0], [Double](repeating: 0, count: head.parameters[0].shape[0])]
+  }
+
+  @Test func newWeightsFollowTheSeed() throws {
+    let backend = try Backends.cpu.make()
+    func values(_ seed: UInt64) throws -> [[Float]] {
+      let labels = (0..<40).map { "l\($0)" }
+      let head = try ClassifierHead(try Self.request(on: backend, token: .mean, labels: labels, seed: seed))
+      #expect(head.parameters.map(\.name) == ["head.output.weight", "head.output.bias"])
+      return try head.parameters.map { try backend.values($0.value) }
+    }
+    let first = try values(1)
+    #expect(try values(1) == first)
+    #expect(try values(2)[0] != first[0])
+    #expect(first[1].allSatisfy { $0 == 0 })
+    let square = first[0].reduce(0.0) { $0 + Double($1) * Double($1) } / Double(first[0].count)
+    // The deviation of 960 normal numbers is known to 1 part in sqrt(2 * 960), 2.3%.
+    #expect(abs(square.squareRoot() / 0.02 - 1) < 0.1)
+  }
+
+  /// The scores of a verbalizer are those of the whole vocabulary at its words.
+  @Test(arguments: Backends.available) func wordsAreRowsOfTheVocabulary(_ device: TestBackend) throws {
+    let backend = try device.make()
+    let request = try Self.request(on: backend, labels: ["0", "1"], words: ["no", "yes"])
+    let head = try VerbalizerHead(request)
+    #expect(head.wordTokens == [UInt8(ascii: "n"), UInt8(ascii: "y")].map(Int32.init))
+    let task = TaskModel(PromptedModel(model: request.model, prompt: NoPrompt()), head: head)
+    let examples = Self.examples([.label(0), .label(1), .label(1)])
+    let scores = try task.scores(examples)
+    let tape = Tape(backend, isRecording: false)
+    let hidden = try task.prompted.hiddenStates(examples, .last, on: tape)
+    let all = try backend.values(try request.model.logits(hidden, on: tape).value)
+    for (number, row) in scores.enumerated() {
+      expectClose(row, head.wordTokens.map { all[number * 258 + Int($0)] }, within: 1e-4)
+    }
+  }
+
+  /// Wanted rows are those of the whole text, wherever they are asked for.
+  @Test(arguments: Backends.available) func wantedRowsAreRowsOfTheText(_ device: TestBackend) throws {
+    let backend = try device.make()
+    let model = try TinyModel.gpt2(on: backend)
+    let prompt = try StaticPrompt(
+      values: normals(3 * 24, seed: 8), length: 3, width: 24, isTrainable: false, on: backend)
+    let prompted = PromptedModel(model: model, prompt: prompt)
+    let examples = Self.examples([.label(0), .label(1), .label(1)])
+    func rows(_ wanted: WantedRows) throws -> [Float] {
+      try backend.values(
+        try prompted.hiddenStates(examples, wanted, on: Tape(backend, isRecording: false)).value)
+    }
+    let (text, last) = (try rows(.text), try rows(.last))
+    #expect(text.count == 11 * 24 && last.count == 3 * 24)
+    let ends = [4, 6, 10].flatMap { text[$0 * 24..<($0 + 1) * 24] }
+    expectClose(last, ends, within: 1e-4)
+  }
+
+  @Test func combinationsThatMakeNoSense() throws {
+    let backend = try Backends.cpu.make()
+    func refused(_ reason: String, _ build: (HeadRequest) throws -> any TaskHead, _ request: HeadRequest) {
+      let error = #expect(throws: MethodError.self) { _ = try build(request) }
+      #expect("\(error.map { "\($0)" } ?? "")".contains(reason))
+    }
+    let labels = ["a", "b"]
+    refused("no mask token", { try ClassifierHead($0) }, try Self.request(on: backend, token: .mask, labels: labels))
+    refused("knows nothing", { try ClassifierHead($0) }, try Self.request(on: backend, token: .first, labels: labels))
+    refused("two labels", { try ClassifierHead($0) }, try Self.request(on: backend))
+    refused("verbalizer", { try ClassifierHead($0) }, try Self.request(on: backend, labels: labels, words: labels))
+    refused("learns numbers", { try RegressorHead($0) }, try Self.request(on: backend, words: labels))
+    refused("same token", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["yes", "you"]))
+    refused("label words", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["a"]))
+    refused("--head-token", { try LanguageModelHead($0) }, try Self.request(on: backend, token: .last))
+    refused("writes text", { try LanguageModelHead($0) }, try Self.request(on: backend, words: labels))
+    #expect(Head(rawValue: "classifer") == nil)
+    #expect(Set(Head.allCases.map(\.rawValue)).count == Head.kinds.count)
+  }
+}
