@@ -50,7 +50,7 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     var configuration = try mergedConfiguration()
     let modelPath = try configuration.required(configuration.model, "model")
-    let start = try PromptInitialization(argument: configuration.promptInit)
+    let start = try configuration.promptStart()
     let method = try Self.method(&configuration, start)
     let options = configuration.resolvedOptions(training: method.trainable)
     configuration.learningRate = options.learningRate
@@ -74,11 +74,14 @@ struct TrainCommand: ParsableCommand {
     reportCuts(data, taskData.description)
     if let validation, let path = configuration.validation.first { reportCuts(validation, path) }
 
-    let prompted = PromptedModel(model: opened.model, prompt: try prompt(method, start, opened, options, backend))
+    let prompted = PromptedModel(model: opened.model, prompt: try PromptRequest(
+        model: opened.model, codec: opened.codec, length: method.promptLength, options: method.promptOptions,
+        start: start, labels: taskData.task?.labels ?? [], isTrainable: method.trainable != .none, seed: options.seed
+      ).prompt(method.prompt))
     let files = PromptedModelFiles(
       prompted,
       settings: AdapterSettings(method: method, truncation: configuration.truncate, demonstrations: pool?.settings,
-        task: taskData.task),
+        task: taskData.task, promptSeed: options.seed),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(
@@ -143,19 +146,6 @@ struct TrainCommand: ParsableCommand {
     // One more than the shots: an example of the pool does not demonstrate itself.
     let kept = method.demonstrations == .fixed ? Array(pool.prefix(method.shots + 1)) : nil
     return (template, AdapterSettings.Demonstrations(file: file, seed: seed, examples: kept))
-  }
-
-  private func prompt(
-    _ method: Method, _ start: PromptInitialization, _ opened: OpenedModel, _ options: TrainingOptions,
-    _ backend: any ComputeBackend
-  ) throws -> any Prompt {
-    guard method.prompt == .static else { return NoPrompt() }
-    let values = try start.values(
-      length: method.promptLength, model: opened.model, codec: opened.codec, seed: options.seed)
-    return try StaticPrompt(
-      values: values, length: method.promptLength, width: opened.model.facts.embeddingWidth,
-      isTrainable: method.trainable != .none,
-      on: backend)
   }
 
   private func reportCuts(_ data: EncodedExamples, _ path: String) {

@@ -57,9 +57,7 @@ struct TunedModel {
         throw MethodError.refused(
           "\(adapter.path): an adapter with a part of the model ('\(adapter.modules[0].name)') does not write text")
       }
-      prompt = try StaticPrompt(
-        values: adapter.prompt.values, length: adapter.prompt.length, width: adapter.prompt.width, isTrainable: false,
-        on: backend)
+      prompt = try adapter.makePrompt(for: opened.model, codec: opened.codec)
     } else {
       prompt = NoPrompt()
     }

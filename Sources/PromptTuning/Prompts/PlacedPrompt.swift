@@ -59,10 +59,17 @@ public final class PlacedPrompt: Prompt {
     reading.placements = zip(behind, kept).map {
       PromptPlacement(count: length, behind: $0, kept: $1, order: options.order)
     }
+    if position != nil { reading.positions = behind.map { length - $0 } }
+    if lengthChoice != nil { reading.lengths = kept }
     if choices.position?.requiresGradient == true || choices.length?.requiresGradient == true {
       reading.choices = choices
     }
     return reading
+  }
+
+  /// The temperature at which a step, counted from 1, draws; nil where nothing is drawn.
+  func temperature(ofStep step: Int) -> Double? {
+    position == nil && lengthChoice == nil ? nil : TemperatureSchedule(options).temperature(after: step - 1)
   }
 
   private var fixedBehind: Int {

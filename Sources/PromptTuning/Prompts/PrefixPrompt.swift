@@ -31,6 +31,7 @@ public final class PrefixPrompt: TunablePrompt {
       var generator = Philox(seed: request.seed, stream: Parameter.networkStream)
       let deviation = Float(request.options.prefixDeviation)
       values = (0..<request.length * layout.width).map { _ in deviation * generator.nextNormal() }
+    case .zeros: values = [Float](repeating: 0, count: request.length * layout.width)
     case .adapter(let adapter): values = try adapter.prefixValues(length: request.length, layout)
     case .vocabulary, .text, .labels:
       throw MethodError.refused(

@@ -79,8 +79,12 @@ public struct PromptReading {
   public var placements: [PromptPlacement]?
   /// What gradients of hard choices go to.
   public var choices: PromptChoices?
-  /// What instances chose, for reports.
+  /// The weights that each example's vectors were mixed with, `[examples, pool size]`.
   public var poolWeights: Variable?
+  /// How many tokens each example has in front, where that is learned.
+  public var positions: [Int]?
+  /// How many tokens each example has, where that is learned.
+  public var lengths: [Int]?
 
   public init(
     prefixes: LayerPrefixes? = nil, vectors: Variable? = nil, count: Int = 0, isShared: Bool = true,

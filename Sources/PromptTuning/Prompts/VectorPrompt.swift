@@ -24,7 +24,7 @@ extension VectorPrompt {
   public static var hasVectors: Bool { true }
 
   public func reading(of batch: PromptBatch, on tape: Tape) throws -> PromptReading {
-    let vectors = try tape.scope("prompt") { try vectors(of: batch, on: tape) }
+    let vectors = try tape.scope("prompt") { try self.vectors(of: batch, on: tape) }
     var reading = PromptReading(vectors: vectors.rows, count: length, isShared: !variesByExample)
     reading.poolWeights = vectors.poolWeights
     return reading

@@ -46,13 +46,13 @@ struct ConfigurationKey: Sendable {
     integer("validate-every", \.options.validateEvery, atLeast: 0), integer("patience", \.options.patience, atLeast: 0),
     integer("keep", \.options.keep, atLeast: 1), integer("save-every", \.options.saveEvery, atLeast: 0),
     number("time-limit", \.options.timeLimit, atLeast: 0),
-  ]
+  ] + prompts
 
   // MARK: - Kinds of keys
 
-  private typealias Path<Value> = WritableKeyPath<RunConfiguration, Value> & Sendable
+  typealias Path<Value> = WritableKeyPath<RunConfiguration, Value> & Sendable
 
-  private static func text(_ name: String, _ path: Path<String>) -> ConfigurationKey {
+  static func text(_ name: String, _ path: Path<String>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -62,7 +62,7 @@ struct ConfigurationKey: Sendable {
       }, get: { .string($0[keyPath: path]) })
   }
 
-  private static func text(_ name: String, _ path: Path<String?>) -> ConfigurationKey {
+  static func text(_ name: String, _ path: Path<String?>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -72,7 +72,7 @@ struct ConfigurationKey: Sendable {
       }, get: { $0[keyPath: path].map(ConfigurationValue.string) })
   }
 
-  private static func texts(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
+  static func texts(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -91,7 +91,7 @@ struct ConfigurationKey: Sendable {
   }
 
   /// A list, or its items with commas between them.
-  private static func names(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
+  static func names(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -112,7 +112,7 @@ struct ConfigurationKey: Sendable {
   }
 
   /// Names of folders may look like numbers.
-  private static func string(_ value: ConfigurationValue) -> String? {
+  static func string(_ value: ConfigurationValue) -> String? {
     switch value {
     case .string(let string): string
     case .integer(let number): String(number)
@@ -120,7 +120,7 @@ struct ConfigurationKey: Sendable {
     }
   }
 
-  private static func integer(_ name: String, _ path: Path<Int>, atLeast minimum: Int) -> ConfigurationKey {
+  static func integer(_ name: String, _ path: Path<Int>, atLeast minimum: Int) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: { configuration, value in
@@ -128,7 +128,7 @@ struct ConfigurationKey: Sendable {
       }, get: { .integer($0[keyPath: path]) })
   }
 
-  private static func integer(_ name: String, _ path: Path<Int?>, atLeast minimum: Int) -> ConfigurationKey {
+  static func integer(_ name: String, _ path: Path<Int?>, atLeast minimum: Int) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: { configuration, value in
@@ -136,14 +136,14 @@ struct ConfigurationKey: Sendable {
       }, get: { $0[keyPath: path].map(ConfigurationValue.integer) })
   }
 
-  private static func checked(_ value: ConfigurationValue, atLeast minimum: Int, _ store: (Int) -> Void) -> String? {
+  static func checked(_ value: ConfigurationValue, atLeast minimum: Int, _ store: (Int) -> Void) -> String? {
     guard case .integer(let number) = value else { return "must be a whole number, not \(value.kind)" }
     guard number >= minimum else { return "is \(number), at least \(minimum) is needed" }
     store(number)
     return nil
   }
 
-  private static func number(
+  static func number(
     _ name: String, _ path: Path<Double>, atLeast minimum: Double, below limit: Double = .infinity
   ) -> ConfigurationKey {
     ConfigurationKey(
@@ -153,7 +153,17 @@ struct ConfigurationKey: Sendable {
       }, get: { .number($0[keyPath: path]) })
   }
 
-  private static func checked(
+  static func number(
+    _ name: String, _ path: Path<Double?>, atLeast minimum: Double, below limit: Double = .infinity
+  ) -> ConfigurationKey {
+    ConfigurationKey(
+      name: name,
+      set: { configuration, value in
+        checked(value, atLeast: minimum, below: limit) { configuration[keyPath: path] = $0 }
+      }, get: { $0[keyPath: path].map(ConfigurationValue.number) })
+  }
+
+  static func checked(
     _ value: ConfigurationValue, atLeast minimum: Double, below limit: Double = .infinity, _ store: (Double) -> Void
   ) -> String? {
     let number: Double
@@ -169,7 +179,7 @@ struct ConfigurationKey: Sendable {
     return nil
   }
 
-  private static func boolean(_ name: String, _ path: Path<Bool>) -> ConfigurationKey {
+  static func boolean(_ name: String, _ path: Path<Bool>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -179,7 +189,7 @@ struct ConfigurationKey: Sendable {
       }, get: { .boolean($0[keyPath: path]) })
   }
 
-  private static func choice<Choice: RawRepresentable & CaseIterable & Sendable>(_ name: String, _ path: Path<Choice>)
+  static func choice<Choice: RawRepresentable & CaseIterable & Sendable>(_ name: String, _ path: Path<Choice>)
     -> ConfigurationKey where Choice.RawValue == String
   {
     ConfigurationKey(
@@ -187,7 +197,7 @@ struct ConfigurationKey: Sendable {
       get: { .string($0[keyPath: path].rawValue) })
   }
 
-  private static func choice<Choice: RawRepresentable & CaseIterable & Sendable>(_ name: String, _ path: Path<Choice?>)
+  static func choice<Choice: RawRepresentable & CaseIterable & Sendable>(_ name: String, _ path: Path<Choice?>)
     -> ConfigurationKey where Choice.RawValue == String
   {
     ConfigurationKey(
@@ -195,7 +205,7 @@ struct ConfigurationKey: Sendable {
       get: { $0[keyPath: path].map { .string($0.rawValue) } })
   }
 
-  private static func chosen<Choice: RawRepresentable & CaseIterable>(
+  static func chosen<Choice: RawRepresentable & CaseIterable>(
     _ value: ConfigurationValue, _ store: (Choice) -> Void
   ) -> String? where Choice.RawValue == String {
     let names = Choice.allCases.map(\.rawValue)
