@@ -1,32 +1,21 @@
 #!/usr/bin/env python3
-"""Compares the ids of `softprompt tokenize` with those of transformers' AutoTokenizer.
+"""Compares ids and decoded texts of `softprompt tokenize` with those of the reference implementation.
 
     python tools/check-tokenizer.py SOFTPROMPT MODEL_DIR [FILE ...]
 
-SOFTPROMPT is the command, MODEL_DIR a checkpoint's directory (tokenizer.json, or vocab.json with merges.txt), and each FILE a text
-file, or JSON Lines whose strings are all compared; `.gz` is read as it is. Hostile strings are always compared: every Unicode
-scalar value in several contexts, and random mixtures. Exits with 1 at the first difference.
+SOFTPROMPT is the command, MODEL_DIR a checkpoint's directory, and each FILE a text file, or JSON Lines whose strings are all compared; `.gz` is read as it is. Hostile strings are always compared: every Unicode
+scalar value in several contexts, and random mixtures. The reference is the tokenizers library where the directory has a
+tokenizer.json, else (or with --transformers) transformers' AutoTokenizer. Exits with 1 at the first difference.
 """
 
 import argparse
 import gzip
 import json
-import random
 import subprocess
 import sys
+from pathlib import Path
 
-from transformers import AutoTokenizer
-
-SPACES = [chr(c) for c in [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F,
-                           0x205F, 0x2060, 0x3000, 0xFEFF]]
-FRAGMENTS = SPACES + [
-    " ", "  ", "\n", "\r\n", "\t", "\0", "\x01", "\x1f", "\x7f", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'L", "'",
-    "''", "’s", "a", "Z", "the", " the", "0", "42", "²", "½", "Ⅷ", "٣", "߉", "é", "e\u0301", "\u0301", "ß", "İ", "ǅ",
-    "日本", "語", "한국", "\u1112\u1161", "עברית", "العربية", "\u200f", "\u202e", "\u200d", "\u200b", "🙂", "👩\u200d👩\u200d👧",
-    "🇩🇪", "👍🏽", "\ufe0f", "क्षि", "ไทย", "\u0378", "\U000e0041", "\U0010ffff", "\ue000", "\ufffe", "\ufffd", "\U0001e900",
-    "…", "—", "!", "?!", ",", "_", "-", "$", "€", "<", "|", "<|endoftext|>", "<|endoftext", "|>", "\\n", "\"", "{", "Ġ", "Ċ",
-]
-
+from hard_texts import CONTRACTIONS, FRAGMENTS, LANGUAGES, mixtures
 
 def contexts():
     """Every scalar value, a block of them in a text, between different neighbours."""
@@ -38,17 +27,10 @@ def contexts():
             yield "".join(left + scalar + right for scalar in scalars)
 
 
-def mixtures(count, seed):
-    generator = random.Random(seed)
-    for _ in range(count):
-        kind = generator.random()
-        if kind < 0.6:
-            yield "".join(generator.choice(FRAGMENTS) for _ in range(generator.randrange(1, 40)))
-        elif kind < 0.8:
-            yield "".join(generator.choice(FRAGMENTS) * generator.randrange(1, 60) for _ in range(5))
-        else:
-            yield "".join(chr(generator.choice([generator.randrange(0xD800), generator.randrange(0xE000, 0x110000),
-                                                generator.randrange(0x250)])) for _ in range(generator.randrange(1, 60)))
+def hostile(count, seed, extra):
+    yield from LANGUAGES
+    yield from CONTRACTIONS
+    yield from mixtures(count, seed, extra)
     yield ""
     yield from FRAGMENTS
     for letter in "a ", "e", " ", "\n", "0", "é", "🙂":
@@ -72,21 +54,61 @@ def file_texts(path):
                 yield line
 
 
-def compare(name, texts, arguments, reference):
-    texts = list(texts)
-    command = [arguments.softprompt, "tokenize", "--model", arguments.model, "--json-input"]
-    lines = "".join(json.dumps(text) + "\n" for text in texts)
+def run(arguments, option, values):
+    command = [arguments.softprompt, "tokenize", "--model", arguments.model, option]
+    lines = "".join(json.dumps(value) + "\n" for value in values)
     output = subprocess.run(command, input=lines.encode(), stdout=subprocess.PIPE, check=True).stdout
     found = [json.loads(line) for line in output.splitlines()]
-    if len(found) != len(texts):
-        sys.exit(f"{name}: {len(texts)} texts, {len(found)} lines of ids")
-    expected = reference(texts)["input_ids"] if texts else []
-    for text, ours, theirs in zip(texts, found, expected):
+    if len(found) != len(values):
+        sys.exit(f"{len(values)} lines in, {len(found)} lines out")
+    return found
+
+
+def compare(name, texts, arguments, reference):
+    texts = list(texts)
+    expected = reference.encode(texts)
+    for text, ours, theirs in zip(texts, run(arguments, "--json-input", texts), expected):
         if ours != theirs:
             place = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
             sys.exit(f"{name}: ids differ at {place}: {ours[place:place + 8]} instead of {theirs[place:place + 8]} "
                      f"in {text[:200]!r}")
-    print(f"{name}: {len(texts)} texts, {sum(map(len, expected))} ids, all equal")
+    for ids, ours in zip(expected, run(arguments, "--decode", expected)):
+        if ours != reference.decode(ids):
+            sys.exit(f"{name}: decoded texts differ: {ours[:200]!r} instead of {reference.decode(ids)[:200]!r}")
+    print(f"{name}: {len(texts)} texts, {sum(map(len, expected))} ids, all equal, and their decoded texts")
+
+
+class Library:
+    """The tokenizers library on tokenizer.json."""
+
+    def __init__(self, path):
+        from tokenizers import Tokenizer
+        self.tokenizer = Tokenizer.from_file(str(path))
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.contents = [token.content for token in self.tokenizer.get_added_tokens_decoder().values()][:8]
+
+    def encode(self, texts):
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
+
+    def decode(self, ids):
+        return self.tokenizer.decode(ids, skip_special_tokens=False)
+
+
+class Transformers:
+    """The AutoTokenizer of transformers on the whole directory."""
+
+    def __init__(self, path):
+        from transformers import AutoTokenizer
+        self.tokenizer = AutoTokenizer.from_pretrained(path)
+        self.tokenizer.model_max_length = 10**9
+        self.contents = self.tokenizer.all_special_tokens[:8]
+
+    def encode(self, texts):
+        return self.tokenizer(texts)["input_ids"] if texts else []
+
+    def decode(self, ids):
+        return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
 
 def main():
@@ -95,12 +117,13 @@ def main():
     parser.add_argument("model")
     parser.add_argument("files", nargs="*")
     parser.add_argument("--mixtures", type=int, default=10000)
+    parser.add_argument("--transformers", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    reference = AutoTokenizer.from_pretrained(arguments.model)
-    reference.model_max_length = 10**9
+    file = Path(arguments.model) / "tokenizer.json"
+    reference = Library(file) if file.exists() and not arguments.transformers else Transformers(arguments.model)
     compare("every scalar", contexts(), arguments, reference)
-    compare("mixtures", mixtures(arguments.mixtures, arguments.seed), arguments, reference)
+    compare("mixtures", hostile(arguments.mixtures, arguments.seed, reference.contents), arguments, reference)
     for path in arguments.files:
         compare(path, file_texts(path), arguments, reference)
 

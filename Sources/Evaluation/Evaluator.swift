@@ -91,7 +91,7 @@ public struct Evaluator {
     let backend = promptedModel.backend
     var results: [ExampleLoss] = []
     while results.count < examples.count {
-      let batch = nextBatch(examples[results.count...])
+      let batch = options.nextBatch(examples[results.count...])
       let values = try backend.values(
         try promptedModel.losses(Array(batch), on: Tape(backend, isRecording: false)).value)
       var first = 0
@@ -104,16 +104,6 @@ public struct Evaluator {
       progress?(results.count)
     }
     return results
-  }
-
-  /// The first examples that make up one batch; at least one.
-  private func nextBatch(_ examples: ArraySlice<EncodedExample>) -> ArraySlice<EncodedExample> {
-    var tokens = 0
-    let fitting = examples.prefix(options.batchSize).prefix { example in
-      tokens += example.tokenCount
-      return tokens <= options.tokensPerBatch
-    }
-    return fitting.isEmpty ? examples.prefix(1) : fitting
   }
 
   /// A context with room for as many new tokens as are asked for where something may be cut, else for one.

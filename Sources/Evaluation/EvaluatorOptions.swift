@@ -1,3 +1,5 @@
+import PromptTuning
+
 /// How examples are evaluated.
 ///
 /// None of it changes a result beyond the order of floating-point sums.
@@ -24,5 +26,17 @@ public struct EvaluatorOptions: Sendable, Hashable {
       throw EvaluationError.refused("a batch of \(tokensPerBatch) tokens holds nothing, at least 1 is needed")
     }
     try decoding.validate()
+  }
+}
+
+extension EvaluatorOptions {
+  /// The first examples that make up one batch; at least one.
+  func nextBatch(_ examples: ArraySlice<EncodedExample>) -> ArraySlice<EncodedExample> {
+    var tokens = 0
+    let fitting = examples.prefix(batchSize).prefix { example in
+      tokens += example.tokenCount
+      return tokens <= tokensPerBatch
+    }
+    return fitting.isEmpty ? examples.prefix(1) : fitting
   }
 }

@@ -50,6 +50,12 @@ public struct ClassifierLayout: Sendable, Hashable {
     self.hasBias = hasBias
   }
 
+  /// Whether the family of a configuration reads with an encoder alone.
+  public static func isEncoder(_ configuration: ConfigurationFile) throws -> Bool {
+    let type = try configuration.optionalString("model_type")
+    return ["bert", "distilbert", "roberta", "xlm-roberta"].contains(type)
+  }
+
   /// What transformers calls the causal families in the names of its classes.
   private static let causalFamilies = [
     "gpt2": "GPT2", "gpt_neo": "GPTNeo", "gpt_neox": "GPTNeoX", "opt": "OPT", "bloom": "Bloom", "llama": "Llama",

@@ -11,7 +11,8 @@ public struct ModelDirectory {
   /// Files that belong to the tokenizer or to generation and are carried along when a model is saved.
   static let companions = [
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
-    "added_tokens.json", "generation_config.json",
+    "added_tokens.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+    "generation_config.json",
   ]
 
   public let url: URL

@@ -12,10 +12,14 @@ public struct Method: Sendable, Hashable, Codable {
   /// What else the prompt is told.
   public var promptOptions = PromptOptions()
   public var head: Head
+  /// Whose hidden state a classifier or a regressor reads; nil for what suits the model.
+  public var headToken: HeadToken?
   public var trainable: Trainable
 
   /// The names of the known points.
-  public static let names = ["prompt-tuning", "p-tuning", "prefix-tuning", "p-tuning-v2", "dynamic", "icl", "fine-tuning"]
+  public static let names = [
+    "prompt-tuning", "p-tuning", "prefix-tuning", "p-tuning-v2", "dynamic", "icl", "fine-tuning", "dynamar",
+  ]
 
   /// The number of virtual tokens unless it is chosen.
   public static let defaultPromptLength = 20
@@ -32,7 +36,7 @@ public struct Method: Sendable, Hashable, Codable {
     case "p-tuning": promptMethod(name, .lstm) { $0.reparameterization = .pTuning }
     case "prefix-tuning": promptMethod(name, .prefixMLP) { _ in }
     case "p-tuning-v2":
-      promptMethod(name, .prefix, head: Head(rawValue: ClassifierHead.name)) {
+      promptMethod(name, .prefix) {
         $0.prefixDropout = 0.1
         $0.prefixDeviation = 1
       }
@@ -45,6 +49,11 @@ public struct Method: Sendable, Hashable, Codable {
       Method(
         name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .languageModel,
         trainable: .all)
+    case "dynamar":
+      // DynaMaR (X. Sun et al., 2022): templates of a pool, the mask token's hidden state, everything trained.
+      Method(
+        name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .classifier, headToken: .mask,
+        trainable: .all)
     default:
       throw MethodError.refused("unknown method '\(name)'; known are \(names.joined(separator: ", "))")
     }
@@ -52,11 +61,11 @@ public struct Method: Sendable, Hashable, Codable {
 
   /// A point at which only a prompt, and a new head, are trained.
   private static func promptMethod(
-    _ name: String, _ prompt: PromptKind, head: Head? = nil, _ change: (inout PromptOptions) -> Void
+    _ name: String, _ prompt: PromptKind, _ change: (inout PromptOptions) -> Void
   ) -> Method {
     var method = Method(
       name: name, demonstrations: .none, shots: 0, prompt: prompt, promptLength: defaultPromptLength,
-      head: head ?? .languageModel, trainable: .prompt)
+      head: .languageModel, trainable: .prompt)
     change(&method.promptOptions)
     return method
   }
@@ -70,8 +79,12 @@ public struct Method: Sendable, Hashable, Codable {
       throw MethodError.refused("a prompt needs at least one virtual token")
     }
     try promptOptions.validate(prompt, promptLength: promptLength, trainable: trainable)
-    if trainable == .prompt, prompt == .none {
+    if trainable == .prompt, prompt == .none, !head.kind.isTrained {
       throw MethodError.refused("there is no prompt to train: choose --prompt static, or --trainable all or none")
+    }
+    if headToken != nil, !head.kind.isTrained {
+      throw MethodError.refused(
+        "--head-token makes no sense with --head \(head.rawValue), which reads where the model predicts a token")
     }
     switch demonstrations {
     case .none where shots != 0:

@@ -26,7 +26,9 @@ struct AddedTokens: Sendable {
     case text(Range<Int>)
   }
 
-  /// Tokens that are not to be normalised are found first, in the text as it is given; the others in what lies between
+  /// When tokens are looked for.
+  ///
+  /// Those that are not to be normalised are found first, in the text as it is given; the others in what lies between
   /// them, when it is normalised. The ends of such a stretch count as ends of the text.
   enum Pass {
     case beforeNormalizing
@@ -75,6 +77,7 @@ extension AddedTokens {
   private struct Matcher {
     /// For each first byte, the tokens that start with it, longest first.
     private var starts: [[Entry]]
+    private var firstBytes = RegexProgram.ByteSet()
 
     var isEmpty: Bool { starts.isEmpty }
 
@@ -82,6 +85,7 @@ extension AddedTokens {
       starts = tokens.isEmpty ? [] : Array(repeating: [], count: 256)
       for entry in tokens.sorted(by: { $0.token.pattern.count > $1.token.pattern.count }) {
         starts[Int(entry.token.pattern[0])].append(entry)
+        firstBytes.insert(entry.token.pattern[0]...entry.token.pattern[0])
       }
     }
 
@@ -102,7 +106,9 @@ extension AddedTokens {
       var done = range.lowerBound
       var position = range.lowerBound
       while position < range.upperBound {
-        guard let (id, token) = match(bytes, at: position, until: range.upperBound) else {
+        guard firstBytes.contains(bytes[position]),
+          let (id, token) = match(bytes, at: position, until: range.upperBound)
+        else {
           position += 1
           continue
         }

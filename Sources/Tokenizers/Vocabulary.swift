@@ -21,6 +21,9 @@ struct Vocabulary: Sendable {
   /// The number of different tokens.
   private(set) var count = 0
 
+  /// Whether a trie can hold the tokens: it has fewer than 2^24 nodes.
+  var fitsTrie: Bool { bytes.count < (1 << 24) - 1 }
+
   /// One more than the largest id.
   var idBound: Int { entries.count }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Evaluation
 import Foundation
 import LanguageModels
+import PromptTuning
 import Training
 
 /// `softprompt evaluate`.
@@ -21,8 +22,11 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A list of: \(EvaluationMetric.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "list"))
-  var metrics = "loss"
+      """
+      A list of: \(EvaluationMetric.allCases.map(\.rawValue).joined(separator: ", ")) (default: loss, with accuracy for \
+      labels and mse and pearson for values).
+      """, valueName: "list"))
+  var metrics: String?
 
   @Option(
     help: ArgumentHelp(
@@ -42,19 +46,24 @@ struct EvaluateCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let metrics = try EvaluationMetric.list(metrics)
+    let chosen = try metrics.map { try EvaluationMetric.list($0) }
     guard show >= 0 else { throw ValidationError("--show cannot be negative") }
-    guard show == 0 || (!json && metrics.contains { $0.needsText }) else {
+    guard show == 0 || (!json && chosen?.contains { $0.needsText } == true) else {
       throw ValidationError("--show needs a metric of generated text (such as bleu), and does not go with --json")
     }
     let options = EvaluatorOptions(batchSize: batchSize, decoding: try decoding.options(batchSize: batchSize))
     try options.validate()
-    var task = try tuned.taskFormat()
-    let examples = try ExampleFile.read(data, for: &task)
     let output = predictions.map { URL(fileURLWithPath: $0) }
     // Whether the file can be written is better known before the work than after it.
     if let output { _ = try AtomicFile(output) }
     let tuned = try TunedModel(tuned, on: try deviceOptions.open())
+    var task = tuned.task
+    let examples = try ExampleFile.read(data, for: &task)
+    let answers = type(of: tuned.taskModel.head).answers
+    guard answers == .text else {
+      return try evaluateAnswers(tuned, examples, chosen ?? Self.metrics(of: answers), task, options, output)
+    }
+    let metrics = chosen ?? [.loss]
     let evaluator = try Evaluator(promptedModel: tuned.promptedModel, encoder: tuned.encoder, options: options)
     let result = try evaluator.evaluate(examples, metrics: metrics, task: task)
     if let output { try PredictionRow.write(result.rows, to: output) }
@@ -70,6 +79,37 @@ struct EvaluateCommand: ParsableCommand {
       print("prediction  \(row.prediction ?? "")")
       print("reference   \(example.targets.first ?? "")")
     }
+  }
+
+  private static func metrics(of answers: HeadAnswers) -> [EvaluationMetric] {
+    switch answers {
+    case .text: [.loss]
+    case .label: [.loss, .accuracy]
+    case .value: [.loss, .meanSquaredError, .pearson]
+    }
+  }
+
+  /// Evaluates a head that answers with labels or values.
+  private func evaluateAnswers(
+    _ tuned: TunedModel, _ examples: [Example], _ metrics: [EvaluationMetric], _ task: TaskFormat?,
+    _ options: EvaluatorOptions, _ output: URL?
+  ) throws {
+    let format = task ?? TaskFormat()
+    let evaluator = try AnswerEvaluator(
+      model: tuned.taskModel, encoder: tuned.encoder,
+      templates: try format.inferenceTemplate.places(of: tuned.encoder.templateCount), options: options)
+    let result = try evaluator.evaluate(examples, metrics: metrics, task: format)
+    if let output { try AnswerRow.write(result.rows, to: output) }
+    if result.cutExamples > 0 {
+      DeviceSelection.standardErrorNotice(
+        "\(result.cutExamples) of \(result.report.examples) examples were cut to fit")
+    }
+    if json { return try Output.json(result.report) }
+    let values = result.report.metrics.sorted { $0.key < $1.key }
+    Output.table(
+      ["metric", "value"],
+      [["examples", String(result.report.examples)]]
+        + values.map { [$0.key, $0.value.map { String(format: "%.6g", $0) } ?? "undefined"] })
   }
 
   /// What the reader of the figures should know, on standard error.

@@ -33,6 +33,9 @@ struct GenerateCommand: ParsableCommand {
   func run() throws {
     let options = EvaluatorOptions(batchSize: batchSize, decoding: try decoding.options(batchSize: batchSize))
     let tuned = try TunedModel(tuned, on: try deviceOptions.open())
+    guard type(of: tuned.taskModel.head).answers == .text else {
+      throw MethodError.refused("the model's head answers with labels or values, which softprompt evaluate writes")
+    }
     let evaluator = try Evaluator(promptedModel: tuned.promptedModel, encoder: tuned.encoder, options: options)
     let decoder = try TextDecoder(
       promptedModel: tuned.promptedModel, codec: tuned.encoder.codec, options: options.decoding)

@@ -3,6 +3,7 @@ import PromptTuning
 
 extension DemonstrationSelection: ExpressibleByArgument {}
 extension Head: ExpressibleByArgument {}
+extension HeadToken: ExpressibleByArgument {}
 extension Trainable: ExpressibleByArgument {}
 
 /// The options that decide what the model reads around an example; they stand above what an adapter remembers.
@@ -77,12 +78,31 @@ struct MethodArguments: ParsableArguments {
         """, valueName: "start"))
   var promptInit: String?
 
-  @Option(help: "What turns hidden states into a loss: language-model.")
-  var head: Head?
+  @OptionGroup var head: HeadArguments
 
   @Option(help: "What is trained: prompt, all or none.")
   var trainable: Trainable?
 
   @OptionGroup var promptArguments: PromptArguments
   @OptionGroup var template: TemplateArguments
+}
+
+/// The options that choose a head.
+struct HeadArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "What turns hidden states into a loss: \(Head.allCases.map(\.rawValue).joined(separator: ", ")).",
+      discussion: """
+        language-model: the target's tokens. verbalizer: the model's own scores of the label words. classifier, \
+        regressor: layers of their own, or the checkpoint's, that learn 'label'. Default: the method's; for an encoder \
+        classifier.
+        """, valueName: "head"))
+  var head: Head?
+
+  @Option(
+    help: """
+      The hidden state that a classifier or a regressor reads: first, last, mean or mask (default: the one that the \
+      model's family reads; for an encoder-decoder mean).
+      """)
+  var headToken: HeadToken?
 }

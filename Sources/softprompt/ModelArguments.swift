@@ -49,10 +49,16 @@ struct OpenedModel {
     directory = try ModelDirectory(url)
     let tokenizer = try TokenizerFiles.load(directory: url)
     model = try directory.load(on: backend, options)
-    guard model.facts.kind != .encoder else {
-      throw MethodError.refused("\(path): an encoder writes no text; softprompt embed gives its vectors")
-    }
     codec = try TextCodec(
       tokenizer: tokenizer, facts: model.facts, generationEndTokens: try directory.generationEndTokens())
+  }
+}
+
+extension OpenedModel {
+  /// - Throws: `MethodError.refused` for a model that writes no text.
+  func requireText() throws {
+    guard model.facts.kind != .encoder else {
+      throw MethodError.refused("\(directory.url.path): an encoder writes no text; softprompt embed gives its vectors")
+    }
   }
 }

@@ -77,7 +77,7 @@ struct PretrainCommand: ParsableCommand {
     }
     let prompted = PromptedModel(model: source.model, prompt: NoPrompt())
     try TrainingSession(
-      configuration: configuration, options: options, prompted: prompted, data: data, validation: validation,
+      configuration: configuration, options: options, task: TaskModel(prompted), data: data, validation: validation,
       files: PromptedModelFiles(prompted, settings: nil, origin: source.origin), folder: folder,
       modelName: source.origin.name, dataDescription: describe(data), validationDescription: validation.map(describe),
       dryRunData: DryRunReport.Data(

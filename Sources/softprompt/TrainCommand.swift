@@ -50,6 +50,7 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     var configuration = try mergedConfiguration()
     let modelPath = try configuration.required(configuration.model, "model")
+    if configuration.head == nil { configuration.head = try Self.defaultHead(configuration, modelPath) }
     let start = try configuration.promptStart()
     let method = try Self.method(&configuration, start)
     let options = configuration.resolvedOptions(training: method.trainable)
@@ -57,7 +58,7 @@ struct TrainCommand: ParsableCommand {
     let folder = try outputFolder(configuration)
 
     configuration.truncate = try configuration.resolvedTruncation()
-    let taskData = try TaskData(configuration)
+    var taskData = try TaskData(configuration)
     let examples = taskData.examples
     let pool = try demonstrations(configuration, method, taskData)
     let backend = try DeviceSelection.open(
@@ -65,34 +66,44 @@ struct TrainCommand: ParsableCommand {
     let opened = try OpenedModel(
       modelPath, configuration.modelOptions(trainable: method.trainable == .all), on: backend)
     let facts = opened.model.facts
-    let encoder = try ExampleEncoder(
+    taskData.settleLabels(by: opened.model.storedClassifier, unlessChosen: configuration)
+    let request = Self.headRequest(method, taskData.task, opened, configuration)
+    let head = try method.head.kind.init(request)
+    var encoder = try ExampleEncoder(
       codec: opened.codec, template: pool?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
       truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
+    encoder.answers = try AnswerSource(type(of: head).answers, taskData.task)
     let data = try EncodedExamples(examples, encoder: encoder, mixture: taskData.mixture)
     let inference = try encoder.choosing(taskData.task?.inferenceTemplate.choice ?? .sampled)
     let validation = try taskData.validation.map { try EncodedExamples($0, encoder: inference) }
     reportCuts(data, taskData.description)
     if let validation, let path = configuration.validation.first { reportCuts(validation, path) }
 
-    let prompted = PromptedModel(model: opened.model, prompt: try PromptRequest(
-        model: opened.model, codec: opened.codec, length: method.promptLength, options: method.promptOptions,
-        start: start, labels: taskData.task?.labels ?? [], isTrainable: method.trainable != .none, seed: options.seed
-      ).prompt(method.prompt))
+    let prompt = try PromptRequest(
+      model: opened.model, codec: opened.codec, length: method.promptLength, options: method.promptOptions,
+      start: start, labels: taskData.task?.labels ?? [], isTrainable: method.trainable != .none, seed: options.seed
+    ).prompt(method.prompt)
+    let prompted = PromptedModel(model: opened.model, prompt: prompt)
+    let task = TaskModel(prompted, head: head)
+    if case .adapter(let adapter) = start, !adapter.modules.isEmpty, method.head.kind.isTrained {
+      try SavedModule.install(adapter.modules, into: task.parameters, path: adapter.path, on: backend)
+    }
     let files = PromptedModelFiles(
-      prompted,
-      settings: AdapterSettings(method: method, truncation: configuration.truncate, demonstrations: pool?.settings,
-        task: taskData.task, promptSeed: options.seed),
+      task,
+      settings: AdapterSettings(
+        method: method, truncation: configuration.truncate, demonstrations: pool?.settings, task: taskData.task,
+        head: method.head == .languageModel ? nil : HeadRecord(head, request), promptSeed: options.seed),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(
-      configuration: configuration, options: options, prompted: prompted, data: data, validation: validation,
+      configuration: configuration, options: options, task: task, data: data, validation: validation,
       files: files, folder: folder, modelName: modelPath,
       dataDescription: "\(data.count) examples, \(data.tokenCount) tokens, \(taskData.description)",
       validationDescription: validation.map { "\($0.count) examples, \($0.tokenCount) tokens" },
       dryRunData: DryRunReport.Data(
         file: taskData.description, examples: data.count, lines: taskData.lines, labels: taskData.task?.labels ?? [],
         validation_examples: validation?.count),
-      json: training.json
+      labels: request.labels, json: training.json
     ).run()
   }
 
@@ -117,6 +128,32 @@ struct TrainCommand: ParsableCommand {
       configuration.promptLength = adapter.prompt.length
     }
     return try configuration.resolvedMethod()
+  }
+
+  /// The head where nobody chose one: a classifier, or a regressor for a task of numbers, on an encoder, which writes no
+  /// text; nil for the method's own.
+  private static func defaultHead(_ configuration: RunConfiguration, _ model: String) throws -> Head? {
+    guard try Method.named(configuration.method).head == .languageModel else { return nil }
+    let directory = try ModelDirectory(URL(fileURLWithPath: model, isDirectory: true))
+    guard try ClassifierLayout.isEncoder(directory.configuration) else { return nil }
+    return try configuration.preset.map { try Preset.named($0).format.labelsAreValues } == true ? .regressor : .classifier
+  }
+
+  private static func headRequest(
+    _ method: Method, _ task: TaskFormat?, _ opened: OpenedModel, _ configuration: RunConfiguration
+  ) -> HeadRequest {
+    let labels: [String] =
+      switch method.head.kind.answers {
+      case .text: []
+      case .label: task?.labels ?? []
+      // None, unless somebody chose them, which a regressor refuses.
+      case .value: configuration.labels
+      }
+    // A preset has words for its labels whatever reads them; only those that somebody chose are refused.
+    let wantsWords = method.head == .verbalizer || (method.head.kind.isTrained && !configuration.labelWords.isEmpty)
+    return HeadRequest(
+      model: opened.model, codec: opened.codec, token: method.headToken, labels: labels,
+      labelWords: wantsWords ? task?.labelWords : nil, trainable: method.trainable, seed: configuration.options.seed)
   }
 
   /// Nil in a dry run.

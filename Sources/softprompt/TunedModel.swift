@@ -22,50 +22,106 @@ struct TunedModelArguments: ParsableArguments {
   var method: String?
 
   @OptionGroup var template: TemplateArguments
+  @OptionGroup var head: HeadArguments
+
+  /// What the adapter remembers, or the model's own directory where fine-tuning wrote it.
+  func settings() throws -> AdapterSettings? {
+    try AdapterSettings.read(URL(fileURLWithPath: adapter ?? modelArguments.model, isDirectory: true))
+  }
 
   /// How rows become examples: as the adapter remembers, with the options over it; nil for plain inputs and targets.
   ///
   /// - Throws: `MethodError` or `TrainingError` naming the file or the option.
   func taskFormat() throws -> TaskFormat? {
-    let known = try adapter.flatMap { try AdapterSettings.read(URL(fileURLWithPath: $0, isDirectory: true)) }
-    return try template.task.options().format(over: known?.task)
+    let settings = try settings()
+    let chosen = head.head ?? settings?.head?.kind
+    var format = try template.task.options().format(
+      over: settings?.task, readsRows: chosen.map { $0.kind.answers != .text } ?? false)
+    if chosen?.kind.answers == .value { format?.labelsAreValues = true }
+    return format
   }
 }
 
 /// A model with its prompt and its way of putting examples into tokens.
 struct TunedModel {
-  let promptedModel: PromptedModel
+  let taskModel: TaskModel
   let encoder: ExampleEncoder
   /// How rows become examples; nil for plain rows of inputs and targets.
   let task: TaskFormat?
+  var promptedModel: PromptedModel { taskModel.prompted }
 
   /// Opens what the options name; an adapter's own method and demonstrations apply unless options say otherwise.
   ///
   /// - Throws: an error that names the file, the option or the tensor.
   init(_ arguments: TunedModelArguments, on backend: any ComputeBackend) throws {
     let adapter = try arguments.adapter.map { try Adapter(directory: URL(fileURLWithPath: $0, isDirectory: true)) }
+    let settings = try arguments.settings()
     let method = try arguments.template.applied(to: try Self.method(arguments.method, adapter))
-    let task = try arguments.taskFormat()
-    let template = try Self.template(method, arguments.template, adapter?.settings, task)
-    self.task = task
+    var task = try arguments.taskFormat()
+    let template = try Self.template(method, arguments.template, settings, task)
     let opened = try OpenedModel(
       arguments.modelArguments.model, arguments.modelArguments.precision.options(), on: backend)
     let prompt: any Prompt
     if let adapter {
       try adapter.check(fits: opened.model.facts)
-      guard adapter.modules.isEmpty else {
-        throw MethodError.refused(
-          "\(adapter.path): an adapter with a part of the model ('\(adapter.modules[0].name)') does not write text")
-      }
       prompt = try adapter.makePrompt(for: opened.model, codec: opened.codec)
     } else {
       prompt = NoPrompt()
     }
-    promptedModel = PromptedModel(model: opened.model, prompt: prompt)
-    encoder = try ExampleEncoder(
+    let tensors = try adapter?.modules ?? SavedModule.readOwn(opened.directory.url)
+    let head = try Self.head(arguments, settings, tensors, opened, &task)
+    taskModel = TaskModel(PromptedModel(model: opened.model, prompt: prompt), head: head)
+    try SavedModule.install(
+      tensors, into: taskModel.parameters, path: adapter?.path ?? opened.directory.url.path, on: backend)
+    self.task = task
+    var encoder = try ExampleEncoder(
       codec: opened.codec, template: template, texts: task?.pool(task?.inferenceTemplate.choice ?? .sampled),
-      truncation: Self.truncation(arguments.template, adapter?.settings, task),
+      truncation: Self.truncation(arguments.template, settings, task),
       maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
+    encoder.answers = try AnswerSource(type(of: head).answers, task)
+    self.encoder = encoder
+  }
+
+  /// The head: what the options say, else what was trained, else the classifier of an encoder's checkpoint.
+  private static func head(
+    _ arguments: TunedModelArguments, _ settings: AdapterSettings?, _ tensors: [SavedModule], _ opened: OpenedModel,
+    _ task: inout TaskFormat?
+  ) throws -> any TaskHead {
+    let model = opened.model
+    let stored = model.storedClassifier
+    var record = settings?.head ?? HeadRecord(tensors, model.facts, labels: task?.labels ?? stored?.labels ?? [])
+    if record == nil, let stored, model.facts.kind == .encoder || arguments.head.head?.kind.isTrained == true {
+      record = HeadRecord(stored)
+    }
+    if let chosen = arguments.head.head, chosen != record?.kind {
+      guard !chosen.kind.isTrained else {
+        throw MethodError.refused("--head \(chosen.rawValue) was not trained: the model and the adapter hold none")
+      }
+      let labels = task?.labels ?? task?.labelWords ?? []
+      if chosen.kind.answers == .label { task?.labels = labels }
+      return try chosen.kind.init(
+        HeadRequest(
+          model: model, codec: opened.codec, token: arguments.head.headToken, labels: labels,
+          labelWords: chosen.kind.answers == .label ? task?.labelWords : nil, trainable: .none))
+    }
+    guard let record, record.kind != .languageModel else {
+      try opened.requireText()
+      return LanguageModelHead(model: model)
+    }
+    guard arguments.head.headToken == nil || arguments.head.headToken == record.token else {
+      throw MethodError.refused("--head-token: the head was trained on another one")
+    }
+    if record.kind.kind.answers == .label, let labels = task?.labels, labels.count != record.labels.count {
+      throw MethodError.refused(
+        "\(labels.count) labels (\(labels.joined(separator: ", "))), the head was trained on \(record.labels.count)")
+    }
+    if record.kind.kind.answers == .value { task = task ?? TaskFormat(labelsAreValues: true) }
+    if record.kind.kind.answers == .label, task?.labels == nil {
+      var format = task ?? TaskFormat()
+      format.labels = record.labels
+      task = format
+    }
+    return try record.head(of: model, opened.codec).head
   }
 
   /// What may be cut: what the options say, else the preset of the options, else the adapter.
@@ -95,6 +151,7 @@ struct TunedModel {
       if adapter == nil { return method }
     }
     if let method = adapter?.settings?.method { return method }
+    // The head is found by itself; the method only says what stands in front of an example.
     var method = try Method.named(adapter == nil ? "icl" : "prompt-tuning")
     method.demonstrations = .none
     method.shots = 0

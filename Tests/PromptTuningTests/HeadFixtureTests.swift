@@ -52,7 +52,7 @@ import Testing
     let scores = try fixture.task.scores(fixture.examples)
     for number in scores.indices {
       let expected = try fixture.floats("scores.\(number)")
-      expectClose(scores[number], expected, within: 1e-4 * Double(expected.map(abs).max() ?? 0) + 1e-6, "\(number)")
+      expectClose(scores[number], expected, within: 1e-4 * Double(expected.map(abs).max() ?? 0) + 1e-6, .absolute, "\(number)")
     }
     let tape = Tape(backend)
     let losses = try fixture.task.losses(fixture.examples, on: tape)
@@ -68,7 +68,8 @@ import Testing
       let largest = expected.reduce(0) { max($0, Double(abs($1))) }
       #expect(largest > 1e-3, "\(key)")
       expectClose(
-        try backend.values(try #require(gradients[parameter], "\(key)")), expected, within: 2e-4 * largest, "\(key)")
+        try backend.values(try #require(gradients[parameter], "\(key)")), expected, within: 2e-4 * largest, .absolute,
+        "\(key)")
     }
   }
 

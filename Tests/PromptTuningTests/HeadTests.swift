@@ -111,7 +111,7 @@ private struct DoubleHead {
       let expected = got.indices.map { difference(tensor, $0) }
       let largest = expected.reduce(0) { max($0, abs($1)) }
       #expect(largest > 1e-3, "\(name)")
-      expectClose(got, expected, within: 1e-5 * max(1, largest), "\(name)")
+      expectClose(got, expected, within: 1e-5 * max(1, largest), .absolute, "\(name)")
     }
     compare(try backend.values(try #require(gradients[hidden])), 0, "hidden")
     for (number, parameter) in head.parameters.enumerated() {
@@ -197,7 +197,6 @@ private struct DoubleHead {
     refused("same token", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["yes", "you"]))
     refused("label words", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["a"]))
     refused("--head-token", { try LanguageModelHead($0) }, try Self.request(on: backend, token: .last))
-    refused("writes text", { try LanguageModelHead($0) }, try Self.request(on: backend, words: labels))
     #expect(Head(rawValue: "classifer") == nil)
     #expect(Set(Head.allCases.map(\.rawValue)).count == Head.kinds.count)
   }

@@ -24,6 +24,7 @@ import Tokenizers
     }
 
     var vocabularySize: Int { 303 }
+    var affixes: (prefix: [Int32], suffix: [Int32]) { ([300], [301]) }
 
     func encode(_ text: String, addSpecialTokens: Bool) -> [Int32] {
       var ids: [Int32] = []

@@ -36,10 +36,15 @@ import Tokenizers
   }
 
   @Test func namesMissingFiles() throws {
-    #expect(try message([:]) == "DIR: no tokenizer here (tokenizer.json, or vocab.json with merges.txt)")
+    #expect(
+      try message([:])
+        == "DIR: no tokenizer here (tokenizer.json, vocab.json with merges.txt, vocab.txt, or spiece.model)")
     #expect(try message(["vocab.json": "{}"]) == "DIR: vocab.json without merges.txt")
     #expect(try message(["merges.txt": ""]) == "DIR: merges.txt without vocab.json")
-    #expect(try message(["vocab.txt": ""]) == "DIR/vocab.txt: tokenizer: this kind of file is not supported")
+    #expect(try message(["vocab.txt": ""]) == "DIR/vocab.txt: cls_token: there is no token \"[CLS]\"")
+    #expect(
+      try message(["spiece.model": "x", "config.json": "{\"model_type\": \"t5\"}"])
+        == "DIR/spiece.model: message: is no SentencePiece model, or broken off")
   }
 
   @Test func namesUnreadableFiles() throws {
@@ -81,12 +86,9 @@ import Tokenizers
     (#""model": {"type": "BPE", "vocab": {"a": 0}}"#, "model.merges: is missing"),
     (#""model": {"type": "BPE", "merges": []}"#, "model.vocab: is missing"),
     (#""added_tokens": []"#, "model: is missing"),
-    (#""model": {"type": "WordPiece", "vocab": {}}"#, "model: the model WordPiece is not supported"),
-    (#""model": {"type": "Unigram", "vocab": []}"#, "model: the model Unigram is not supported"),
-    (
-      #""model": {"type": "BPE", "byte_fallback": true, "vocab": {}, "merges": []}"#,
-      "model.byte_fallback: byte fallback is not supported"
-    ),
+    (#""model": {"type": "WordPiece", "vocab": {}}"#, "model.unk_token: is missing"),
+    (#""model": {"type": "Unigram", "vocab": []}"#, "model.unk_id: no unknown token is not supported"),
+    (#""model": {"type": "WordLevel", "vocab": {}}"#, "model: the model WordLevel is not supported"),
     (
       #""model": {"type": "BPE", "end_of_word_suffix": "</w>", "vocab": {}, "merges": []}"#,
       "model.end_of_word_suffix: a end_of_word_suffix is not supported"
@@ -99,7 +101,7 @@ import Tokenizers
       #""model": {"type": "BPE", "novelty": 1, "vocab": {}, "merges": []}"#,
       #"model.novelty: the key "novelty" is not supported"#
     ),
-    (#""normalizer": {"type": "NFC"}, \#(model)"#, "normalizer: the normalizer NFC is not supported"),
+    (#""normalizer": {"type": "Sparkle"}, \#(model)"#, "normalizer: the normalizer Sparkle is not supported"),
     (
       #""post_processor": {"type": "Sparkle"}, \#(model)"#,
       "post_processor: the post-processor Sparkle is not supported"
@@ -124,18 +126,21 @@ import Tokenizers
   }
 
   @Test(arguments: [
-    (#""pre_tokenizer": null, "decoder": {"type": "ByteLevel"}"#, "pre_tokenizer: no pre_tokenizer is not supported"),
     (
-      #""pre_tokenizer": {"type": "Whitespace"}, "decoder": {"type": "ByteLevel"}"#,
-      "pre_tokenizer: the pre_tokenizer Whitespace is not supported"
+      #""pre_tokenizer": {"type": "UnicodeScripts"}, "decoder": {"type": "ByteLevel"}"#,
+      "pre_tokenizer: the pre_tokenizer UnicodeScripts is not supported"
     ),
     (
-      #""pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split"}, {"type": "ByteLevel"}]}"#,
-      "pre_tokenizer: the sequence Split, ByteLevel is not supported"
+      #""pre_tokenizer": {"type": "Split", "pattern": {"Regex": "a(?<!b+)"}, "behavior": "Isolated", "invert": false}"#,
+      "pre_tokenizer.pattern.Regex: the pattern a(?<!b+) (look-behind without bound) is not supported"
     ),
     (
-      #""pre_tokenizer": {"type": "ByteLevel"}, "decoder": {"type": "WordPiece"}"#,
-      "decoder: the decoder WordPiece is not supported"
+      #""pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\p{Klingon}"}, "behavior": "Isolated", "invert": false}"#,
+      "pre_tokenizer.pattern.Regex: the pattern \\p{Klingon} (the property Klingon) is not supported"
+    ),
+    (
+      #""pre_tokenizer": {"type": "ByteLevel"}, "decoder": {"type": "CTC"}"#,
+      "decoder: the decoder CTC is not supported"
     ),
     (
       #""pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": 1}, "decoder": {"type": "ByteLevel"}"#,

@@ -10,6 +10,8 @@ public final class ClassifierHead: TaskHead {
   public static let name = "classifier"
   public static let answers = HeadAnswers.label
 
+  public static let isTrained = true
+
   private let layers: AnswerLayers
 
   public init(_ request: HeadRequest) throws {

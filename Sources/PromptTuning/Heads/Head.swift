@@ -8,6 +8,9 @@ public struct Head: RawRepresentable, Sendable, Hashable, Codable, CaseIterable 
   }
 
   public static let languageModel = Head(LanguageModelHead.self)
+  public static let verbalizer = Head(VerbalizerHead.self)
+  public static let classifier = Head(ClassifierHead.self)
+  public static let regressor = Head(RegressorHead.self)
 
   public static var allCases: [Head] { kinds.map { Head($0) } }
 

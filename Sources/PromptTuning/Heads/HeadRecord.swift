@@ -35,9 +35,18 @@ public struct HeadRecord: Sendable, Hashable, Codable {
       let output = modules.first(where: { $0.name == "\(layout.output).weight" })
     else { return nil }
     let count = output.shape[0]
-    kind = count == 1 ? Head(RegressorHead.self) : Head(ClassifierHead.self)
+    kind = count == 1 ? .regressor : .classifier
     token = HeadToken(rawValue: layout.token.rawValue)
     self.labels = count == 1 ? [] : labels.count == count ? labels : (0..<count).map { "LABEL_\($0)" }
+    seed = 0
+  }
+
+  /// The head of a checkpoint that was trained for classification, or for a regression where it has one output.
+  public init(_ stored: StoredClassifier) {
+    let isValue = stored.labels.count == 1
+    kind = isValue ? .regressor : .classifier
+    token = HeadToken(rawValue: stored.token.rawValue)
+    labels = isValue ? [] : stored.labels
     seed = 0
   }
 

@@ -14,15 +14,12 @@ public final class LanguageModelHead: TaskHead {
       throw MethodError.refused(
         "--head-token makes no sense with --head \(Self.name), which reads the rows that predict the target")
     }
-    guard request.labelWords == nil else {
-      throw MethodError.refused("--label-words are what --head verbalizer chooses among; --head \(Self.name) writes text")
-    }
     try WantedRows.targets.check(request.model.facts)
     model = request.model
   }
 
   /// For a model whose losses are all that is needed.
-  init(model: any LanguageModel) { self.model = model }
+  public init(model: any LanguageModel) { self.model = model }
 
   public var wanted: WantedRows { .targets }
 

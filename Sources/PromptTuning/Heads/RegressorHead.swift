@@ -9,6 +9,8 @@ public final class RegressorHead: TaskHead {
   public static let name = "regressor"
   public static let answers = HeadAnswers.value
 
+  public static let isTrained = true
+
   private let layers: AnswerLayers
 
   public init(_ request: HeadRequest) throws {

@@ -13,6 +13,9 @@ public protocol TaskHead: AnyObject {
   /// What the head's answers are.
   static var answers: HeadAnswers { get }
 
+  /// Whether it has tensors of its own to train.
+  static var isTrained: Bool { get }
+
   /// Builds the head for a model; what it needs of its own starts with the request's seed.
   ///
   /// - Throws: `MethodError.refused` with the reason for a combination that makes no sense.
@@ -48,6 +51,7 @@ public protocol TaskHead: AnyObject {
 }
 
 extension TaskHead {
+  public static var isTrained: Bool { false }
   public var parameters: [Parameter] { [] }
   public var keptParameters: [Parameter] { parameters }
   public var isKeptByPEFT: Bool { false }

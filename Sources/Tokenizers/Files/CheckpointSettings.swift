@@ -25,6 +25,10 @@ struct CheckpointSettings {
   private(set) var addsPrefixSpace: Bool?
   private(set) var addsBegin: Bool?
   private(set) var addsEnd: Bool?
+  /// The model's family: `model_type` of `config.json`, else what the tokenizer's class is named after.
+  private(set) var family: String?
+  /// BERT's normaliser as `tokenizer_config.json` sets it, for a vocabulary without `tokenizer.json`.
+  private(set) var bertNormalizer = BertNormalizer()
   /// Whether special tokens that the files do not name are those of GPT-2.
   private var isGPT2Family: Bool?
   /// The special tokens by role, nil where a file says null.
@@ -43,6 +47,7 @@ struct CheckpointSettings {
       addsBegin = try file.bool(file.root, "add_bos_token", "")
       addsEnd = try file.bool(file.root, "add_eos_token", "")
       if let name = try file.string(file.root, "tokenizer_class", "") { isGPT2Family = name.hasPrefix("GPT2Tokenizer") }
+      try readFamily(file)
       try readSpecialTokens(file)
       if let decoder = file.root["added_tokens_decoder"], !decoder.isNull {
         hasDecoder = true
@@ -53,11 +58,46 @@ struct CheckpointSettings {
       if let file = try Self.open("special_tokens_map.json", in: directory) { try readSpecialTokens(file) }
       if let file = try Self.open("added_tokens.json", in: directory) { try readAddedTokens(file) }
     }
-    if isGPT2Family == nil, let file = try Self.open("config.json", in: directory),
+    if let file = try Self.open("config.json", in: directory),
       let family = try file.string(file.root, "model_type", "")
     {
-      isGPT2Family = Self.gpt2Families.contains(family)
+      self.family = family
+      if isGPT2Family == nil { isGPT2Family = Self.gpt2Families.contains(family) }
     }
+  }
+
+  private static let families = [
+    "T5Tokenizer": "t5", "MT5Tokenizer": "mt5", "XLMRobertaTokenizer": "xlm-roberta", "LlamaTokenizer": "llama",
+  ]
+
+  private mutating func readFamily(_ file: JSONFile) throws {
+    if let name = try file.string(file.root, "tokenizer_class", "") {
+      family = Self.families[name.hasSuffix("Fast") ? String(name.dropLast(4)) : name]
+    }
+    bertNormalizer.lowercases = try file.bool(file.root, "do_lower_case", "") ?? true
+    bertNormalizer.separatesChinese = try file.bool(file.root, "tokenize_chinese_chars", "") ?? true
+    bertNormalizer.stripsAccents = try file.bool(file.root, "strip_accents", "") ?? bertNormalizer.lowercases
+  }
+
+  /// The token of a role, such as `cls_token`, where the files name one.
+  func content(of role: String) -> [UInt8]? {
+    (named[role] ?? nil)?.token.content
+  }
+
+  /// Adds special tokens for a vocabulary that says nothing of them, and gives the roles.
+  ///
+  /// `defaults` are the roles that a family's class knows, for those that the files do not name; `extra` are further
+  /// special tokens.
+  func specialTokens(
+    adding list: inout AddedTokenList, defaults: [(role: String, content: String)], extra: [[UInt8]] = [], file: String
+  ) throws -> SpecialTokens {
+    var settings = self
+    let place = JSONFile(path: file)
+    for (role, content) in defaults where settings.named[role] == nil {
+      settings.named[role] = Request(token: .special(Array(content.utf8)), stated: nil, file: place, place: role)
+    }
+    settings.extra += extra.map { Request(token: .special($0), stated: nil, file: place, place: "extra tokens") }
+    return try settings.specialTokens(adding: &list, defaultsToGPT2: false)
   }
 
   private static func open(_ name: String, in directory: URL) throws -> JSONFile? {

@@ -94,6 +94,7 @@ struct ModelFile {
       model, "model.", ["type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"])
     let vocabulary = try Vocabulary(
       try file.required(model["vocab"], "model.vocab"), file: file, place: "model.vocab")
+    try checkSize(vocabulary)
     let unknown = try file.required(try file.bytes(model, "unk_token", "model."), "model.unk_token")
     guard let unknownID = vocabulary[unknown] else {
       throw file.invalid(
@@ -103,6 +104,10 @@ struct ModelFile {
       vocabulary: vocabulary, unknownID: unknownID,
       prefix: try file.bytes(model, "continuing_subword_prefix", "model.") ?? Array("##".utf8),
       longestWord: try file.count(model, "max_input_chars_per_word", "model.") ?? 100)
+  }
+
+  private func checkSize(_ vocabulary: Vocabulary) throws {
+    if !vocabulary.fitsTrie { throw file.unsupported("model.vocab", "a vocabulary of 16 MiB of tokens") }
   }
 
   private func unigram(_ model: JSONValue) throws -> UnigramModel {
@@ -118,6 +123,7 @@ struct ModelFile {
       vocabulary.insert(token, id: Int32(index))
       scores.append(score)
     }
+    try checkSize(vocabulary)
     guard let unknown = try file.count(model, "unk_id", "model.") else {
       throw file.unsupported("model.unk_id", "no unknown token")
     }

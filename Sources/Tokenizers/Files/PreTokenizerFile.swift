@@ -23,7 +23,8 @@ struct PreTokenizerFile {
       try keys("pattern", "behavior", "invert")
       return [
         .split(
-          try PatternFile(file: file).read(object, inside), try file.required(try behavior(object, place), "\(place).behavior"),
+          try PatternFile(file: file).read(object, inside),
+          try file.required(try behavior(object, place), "\(place).behavior"),
           inverted: try file.required(try file.bool(object, "invert", inside), "\(place).invert"))
       ]
     case "Metaspace":

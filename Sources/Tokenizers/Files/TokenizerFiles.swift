@@ -4,7 +4,7 @@ import Foundation
 public enum TokenizerFiles {
   /// The tokenizer that the files of `directory` describe.
   ///
-  /// `tokenizer.json` comes first, else `vocab.json` with `merges.txt`. Roles of special tokens, and further added
+  /// `tokenizer.json` comes first, else `vocab.json` with `merges.txt`, `vocab.txt`, or a SentencePiece model. Roles of special tokens, and further added
   /// tokens, come from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` where they are
   /// present.
   ///
@@ -26,13 +26,14 @@ public enum TokenizerFiles {
     case (false, true):
       throw TokenizerError.missing(directory: directory.path, detail: "merges.txt without vocab.json")
     case (false, false):
-      let others = ["vocab.txt", "spiece.model", "tokenizer.model"]
-      if let other = others.first(where: { exists(directory.appendingPathComponent($0)) }) {
-        throw TokenizerError.unsupported(
-          file: directory.appendingPathComponent(other).path, place: "tokenizer", detail: "this kind of file")
+      let wordPieces = directory.appendingPathComponent("vocab.txt")
+      if exists(wordPieces) { return try WordPieceVocabularyFile.tokenizer(wordPieces, settings) }
+      if let model = SentencePieceFile.names.map(directory.appendingPathComponent).first(where: exists) {
+        return try SentencePieceFile.tokenizer(model, settings)
       }
       throw TokenizerError.missing(
-        directory: directory.path, detail: "no tokenizer here (tokenizer.json, or vocab.json with merges.txt)")
+        directory: directory.path,
+        detail: "no tokenizer here (tokenizer.json, vocab.json with merges.txt, vocab.txt, or spiece.model)")
     }
   }
 

@@ -17,6 +17,12 @@ struct JSONFile {
     }
   }
 
+  /// Stands for a file of another format, in errors.
+  init(path: String) {
+    self.path = path
+    root = JSONValue(content: .null, offset: 0)
+  }
+
   /// The bytes of a file.
   ///
   /// Throws `TokenizerError.unreadable`.

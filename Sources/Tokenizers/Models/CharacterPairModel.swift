@@ -11,7 +11,7 @@ struct CharacterPairModel: Sendable {
   var byteIDs: [Int32] = []
   /// One more than the id of each character's token, 0 for a character that the vocabulary lacks.
   private let characters: ScalarMap
-  /// A character that no merge has behind another one: a text can be cut in front of it. Nil where there is none.
+  /// A character that no merge has behind another one, so that a text can be cut in front of it; nil for none.
   private(set) var boundary: UInt32?
 
   init(_ model: BytePairModel, byteFallback: Bool) {

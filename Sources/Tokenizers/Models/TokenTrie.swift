@@ -27,7 +27,9 @@ struct TokenTrie: Sendable {
     Int(truncatingIfNeeded: (UInt64(key) &* 0x9E37_79B9_7F4A_7C15) >> 32) & mask
   }
 
-  /// Adds a token; of equal ones the last counts. Nil, without adding, when there are too many bytes of tokens.
+  /// Adds a token; of equal ones the last counts.
+  ///
+  /// All tokens together must have fewer than 2^24 bytes.
   mutating func insert(_ token: [UInt8], id: Int32) {
     var node = Self.root
     for byte in token {

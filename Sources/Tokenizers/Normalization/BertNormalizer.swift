@@ -1,4 +1,6 @@
-/// The normaliser of BERT (Devlin et al. 2018): cleaning, spaces around Chinese characters, accents, case.
+/// The normaliser of BERT: cleaning, spaces around Chinese characters, accents, case.
+///
+/// Source: Devlin and others 2018.
 struct BertNormalizer: Sendable {
   /// Removes control characters, and makes spaces of all white space.
   var cleansText = true

@@ -19,7 +19,9 @@ indirect enum Normalizer: Sendable {
 
   private static let lowercaseMappings = ScalarMappings(UnicodeLowercase.mappings)
 
-  /// The normalised text, or nil where nothing changes. `text` must be well-formed UTF-8.
+  /// The normalised text, or nil where nothing changes.
+  ///
+  /// `text` must be well-formed UTF-8.
   func apply(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
     switch self {
     case .form(let form):

@@ -126,8 +126,10 @@ enum GraphemeClusters {
   /// Controls, format characters and line separators, which stand alone.
   private static let controls: ScalarBitmap = {
     let named = ["Cc", "Cf", "Zl", "Zp"].compactMap(RegexProperties.named).reduce(ScalarSet.empty) { $0.union($1) }
-    let others = ScalarSet(bounds: [0x200C, 0x200E, 0x600, 0x606, 0x6DD, 0x6DE, 0x70F, 0x710, 0x890, 0x892, 0x8E2,
-      0x8E3, 0x110BD, 0x110BE, 0x110CD, 0x110CE])
+    let others = ScalarSet(bounds: [
+      0x200C, 0x200E, 0x600, 0x606, 0x6DD, 0x6DE, 0x70F, 0x710, 0x890, 0x892, 0x8E2,
+      0x8E3, 0x110BD, 0x110BE, 0x110CD, 0x110CE,
+    ])
     let joiners = ScalarSet(bounds: UnicodeClassRanges.joiners)
     return ScalarBitmap(named.intersection(others.union(joiners).inverted))
   }()

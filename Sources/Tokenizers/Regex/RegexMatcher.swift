@@ -4,7 +4,7 @@ struct RegexMatcher {
   private struct Fallback {
     var code: Int32
     var position: Int
-    /// For what a greedy loop gives back: the least place. -1 for a plain alternative.
+    /// For what a greedy loop gives back, the least place; -1 for a plain alternative.
     var least: Int
   }
 
@@ -124,11 +124,6 @@ struct RegexMatcher {
       return words[page * 4 + Int(scalar >> 6 & 3)] >> UInt64(scalar & 63) & 1 != 0
     }
 
-    func isWord(at position: Int) -> Bool {
-      guard position < end else { return false }
-      return RegexMatcher.isWord(bytes[position] < 0x80 ? UInt32(bytes[position]) : decode(position).scalar)
-    }
-
     func holds(_ anchor: RegexNode.Anchor, _ position: Int) -> Bool {
       switch anchor {
       case .textStart: return position == start
@@ -137,15 +132,9 @@ struct RegexMatcher {
       case .lineStart:
         return position == start || (bytes[position - 1] == 0x0A && position < end)
       case .lineEnd: return position == end || bytes[position] == 0x0A
-      case .wordBoundary, .notWordBoundary:
-        let before = position > start && isWord(at: previous(position))
-        return (before != isWord(at: position)) == (anchor == .wordBoundary)
       }
     }
   }
-
-  private static let words = ScalarBitmap(RegexProperties.word)
-  private static func isWord(_ scalar: UInt32) -> Bool { words.contains(scalar) }
 
   /// The end of a match of the code at `code` that starts at `position`, or -1.
   private mutating func run(_ code: Int, _ position: Int, _ text: Text) -> Int {

@@ -13,8 +13,6 @@ indirect enum RegexNode: Sendable {
     case textEnd
     /// The end of the text, or the newline that ends it.
     case textEndOrNewline
-    case wordBoundary
-    case notWordBoundary
   }
 
   /// Matches the empty string.
@@ -55,7 +53,8 @@ indirect enum RegexNode: Sendable {
       let lengths = nodes.map(\.length)
       let greatest = lengths.map(\.maximum)
       return (
-        lengths.map(\.minimum).min() ?? 0, greatest.contains { $0 == nil } ? nil : greatest.compactMap(\.self).max() ?? 0
+        lengths.map(\.minimum).min() ?? 0,
+        greatest.contains { $0 == nil } ? nil : greatest.compactMap(\.self).max() ?? 0
       )
     case .repeated(let node, let minimum, let maximum, _):
       let inner = node.length

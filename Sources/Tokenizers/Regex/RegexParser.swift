@@ -26,7 +26,9 @@ struct RegexParser {
   static func parse(_ pattern: String) throws -> RegexNode {
     var parser = RegexParser(pattern)
     let node = try parser.readAlternatives(Options())
-    guard parser.position == parser.scalars.count else { throw parser.refuse("a closing parenthesis without its opening") }
+    guard parser.position == parser.scalars.count else {
+      throw parser.refuse("a closing parenthesis without its opening")
+    }
     return node
   }
 
@@ -97,9 +99,11 @@ struct RegexParser {
   private func checkFolds(_ first: UInt32, _ second: UInt32) throws {
     let lowered = [first, second].map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 }
     let isMark = second == 0x2BC || second == 0x2BE || (0x300..<0x370).contains(second)
-    let isForeign = first >= 0x370 && second >= 0x370 && [first, second].allSatisfy {
-      RegexProperties.ignoringCase($0).single == nil
-    }
+    let isForeign =
+      first >= 0x370 && second >= 0x370
+      && [first, second].allSatisfy {
+        RegexProperties.ignoringCase($0).single == nil
+      }
     if RegexProperties.manyFoldPairs.contains(lowered) || isMark || isForeign || first == 0x2BC {
       throw refuse("letters that one character stands for where case does not count")
     }
@@ -146,7 +150,9 @@ struct RegexParser {
       throw refuse("a brace that opens no count")
     }
     let low = minimum ?? 0
-    if low > Self.largestCount || maximum ?? 0 > Self.largestCount { throw refuse("a count above \(Self.largestCount)") }
+    if low > Self.largestCount || maximum ?? 0 > Self.largestCount {
+      throw refuse("a count above \(Self.largestCount)")
+    }
     if let maximum, maximum < low { throw refuse("a count that ends before it begins") }
     return (low, maximum, true)
   }
@@ -162,7 +168,9 @@ struct RegexParser {
 
   // MARK: - Atoms
 
-  /// `(?i)`: options for the rest of the group. Nil, with nothing read, for anything else.
+  /// Options for the rest of the group, such as `(?i)`.
+  ///
+  /// Nil, with nothing read, for anything else.
   private mutating func readIsolatedOptions(_ options: Options) throws -> Options? {
     guard peek() == "(", peek(1) == "?", let next = peek(2), "im-".contains(next) else { return nil }
     let start = position
@@ -205,7 +213,9 @@ struct RegexParser {
 
   private func literal(_ scalar: UInt32, _ options: Options) throws -> RegexNode {
     guard options.ignoresCase else { return .set(ScalarSet([scalar])) }
-    if RegexProperties.manyFolds.contains(scalar) { throw refuse("a letter that stands for two where case does not count") }
+    if RegexProperties.manyFolds.contains(scalar) {
+      throw refuse("a letter that stands for two where case does not count")
+    }
     return .set(RegexProperties.ignoringCase(scalar))
   }
 
@@ -246,11 +256,17 @@ struct RegexParser {
 
   private mutating func readEscape(_ options: Options) throws -> RegexNode {
     switch peek() {
-    case "A": position += 1; return .anchor(.textStart)
-    case "z": position += 1; return .anchor(.textEnd)
-    case "Z": position += 1; return .anchor(.textEndOrNewline)
-    case "b": position += 1; return .anchor(.wordBoundary)
-    case "B": position += 1; return .anchor(.notWordBoundary)
+    case "A":
+      position += 1
+      return .anchor(.textStart)
+    case "z":
+      position += 1
+      return .anchor(.textEnd)
+    case "Z":
+      position += 1
+      return .anchor(.textEndOrNewline)
+    // The reference takes other characters for words here than `\w` does.
+    case "b", "B": throw refuse("a word boundary")
     default: break
     }
     let set = try readEscapedSet()

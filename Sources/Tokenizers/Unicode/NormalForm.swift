@@ -19,7 +19,9 @@ struct NormalForm: Sendable {
   private static let compositions: [UInt64: UInt32] = {
     let table = UnicodeDecompositions.compositions
     var result: [UInt64: UInt32] = [:]
-    for place in stride(from: 0, to: table.count, by: 3) { result[key(table[place], table[place + 1])] = table[place + 2] }
+    for place in stride(from: 0, to: table.count, by: 3) {
+      result[key(table[place], table[place + 1])] = table[place + 2]
+    }
     return result
   }()
   /// Not 0 for scalars that composing may change or take up: texts without them are left alone.

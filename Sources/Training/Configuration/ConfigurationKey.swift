@@ -19,7 +19,7 @@ struct ConfigurationKey: Sendable {
     texts("data", \.data), texts("validation", \.validation),
     integer("sequence-length", \.sequenceLength, atLeast: 1), text("output", \.output),
     text("method", \.method), choice("prompt", \.prompt), integer("prompt-length", \.promptLength, atLeast: 1),
-    text("prompt-init", \.promptInit), choice("head", \.head), choice("trainable", \.trainable),
+    text("prompt-init", \.promptInit), choice("head", \.head), choice("head-token", \.headToken), choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
     text("demonstration-data", \.demonstrationData), truncation,
     text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),

@@ -28,6 +28,7 @@ public struct RunConfiguration: Sendable, Equatable {
   /// `random`, `vocabulary`, `labels`, `text:STRING` or `adapter:DIR`; nil for what suits the kind.
   public var promptInit: String?
   public var head: Head?
+  public var headToken: HeadToken?
   public var trainable: Trainable?
   public var demonstrations: DemonstrationSelection?
   public var shots: Int?
@@ -113,7 +114,11 @@ public struct RunConfiguration: Sendable, Equatable {
     if let option = promptSettings.needless(method) {
       throw MethodError.refused("\(option) makes no sense with --prompt \(method.prompt.rawValue) as it is placed")
     }
-    if let head { method.head = head }
+    if let head {
+      method.head = head
+      if !head.kind.isTrained { method.headToken = nil }
+    }
+    if let headToken { method.headToken = headToken }
     if let trainable { method.trainable = trainable }
     if let demonstrations {
       method.demonstrations = demonstrations

@@ -96,7 +96,18 @@ extension RunConfiguration {
   /// - Parameter readsRows: rows have labels or fields even if no option says so.
   /// - Throws: `MethodError` or `TrainingError` naming the option or the file and line.
   public func taskFormat(readsRows: Bool = false) throws -> TaskFormat? {
-    try taskOptions.format(readsRows: readsRows || examplesPerLabel != nil, seed: options.seed)
+    let answers = try resolvedMethod().head.kind.answers
+    var format = try taskOptions.format(
+      readsRows: readsRows || examplesPerLabel != nil || answers != .text, seed: options.seed)
+    if answers == .value {
+      if format?.preset == nil || format?.labels == nil { format?.labelsAreValues = true }
+      guard format?.labelsAreValues == true else {
+        throw MethodError.refused("--head regressor learns numbers, the labels of '\(format?.preset ?? "")' are classes")
+      }
+    } else if answers == .label, format?.labelsAreValues == true {
+      throw MethodError.refused("the labels of '\(format?.preset ?? "")' are numbers: --head regressor learns them")
+    }
+    return format
   }
 
   /// What may be cut: what was chosen, else what the preset says.

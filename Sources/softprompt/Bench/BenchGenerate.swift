@@ -40,6 +40,7 @@ struct BenchGenerateCommand: ParsableCommand {
   func run() throws {
     let backend = try arguments.deviceOptions.open()
     let opened = try OpenedModel(modelArguments.model, modelArguments.precision.options(), on: backend)
+    try opened.requireText()
     let prompted = PromptedModel(model: opened.model, prompt: NoPrompt())
     let stopwatch = Stopwatch(backend: backend, rounds: arguments.rounds)
     let figures = try [1, 4, 16].map { try measure($0, prompted, opened, stopwatch) }

@@ -44,6 +44,7 @@ struct BenchTrainCommand: ParsableCommand {
   func run() throws {
     let backend = try arguments.deviceOptions.open()
     let opened = try OpenedModel(modelArguments.model, modelArguments.precision.options(), on: backend)
+    try opened.requireText()
     let width = opened.model.facts.embeddingWidth
     let prompt = try StaticPrompt(
       values: try PromptInitialization.random.values(
