@@ -79,7 +79,6 @@ public struct Adapter: Sendable, Hashable {
     settings = try AdapterSettings.read(directory)
     parameters = try PromptParameters(directory: directory)
     baseModel = try file.optionalString("base_model_name_or_path")
-    modules = try SavedModule.read(tensors) + SavedModule.readOwn(directory)
     if type == .own {
       guard settings != nil, parameters != nil else {
         throw MethodError.badAdapter(
@@ -111,6 +110,7 @@ public struct Adapter: Sendable, Hashable {
       }
       prompt = PromptValues(length: length, width: width, values: values)
     }
+    modules = try SavedModule.read(tensors) + SavedModule.readOwn(directory)
   }
 
   /// The shape that the rows must have.

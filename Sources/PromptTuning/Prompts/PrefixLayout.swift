@@ -23,7 +23,11 @@ public struct PrefixLayout: Sendable, Hashable {
 
   /// - Throws: `MethodError.refused` for a model whose keys and values are of different widths.
   public init(_ model: any LanguageModel) throws {
-    let facts = model.facts
+    try self.init(model.facts, decoderLayers: (model as? any EncoderDecoderModel)?.decoderLayers)
+  }
+
+  /// - Parameter decoderLayers: of an encoder-decoder; nil for other models.
+  init(_ facts: ModelFacts, decoderLayers: Int?) throws {
     guard facts.keyWidth == facts.valueWidth else {
       throw MethodError.refused(
         "'\(facts.modelType)' has keys of \(facts.keyWidth) columns and values of \(facts.valueWidth): a prefix needs one width"
@@ -31,9 +35,9 @@ public struct PrefixLayout: Sendable, Hashable {
     }
     sliceWidth = facts.keyWidth
     heads = facts.keyValueHeads
-    if let model = model as? any EncoderDecoderModel {
-      layers = model.decoderLayers
-      isKnownToPEFT = facts.keyWidth == facts.hiddenWidth && model.decoderLayers == facts.layers
+    if let decoderLayers {
+      layers = decoderLayers
+      isKnownToPEFT = facts.keyWidth == facts.hiddenWidth && decoderLayers == facts.layers
       isCrosswise = isKnownToPEFT
     } else {
       layers = facts.layers
