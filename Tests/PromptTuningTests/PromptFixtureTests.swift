@@ -79,7 +79,7 @@ import Testing
   /// The rounding of a whole model in f32, relative to the largest value.
   private static func check(_ got: [Float], _ expected: [Float], _ comment: Comment) {
     let largest = expected.reduce(0) { max($0, Double(abs($1))) }
-    expectClose(got, expected, within: 2e-4 * largest + 1e-6, comment)
+    expectClose(got, expected, within: 2e-4 * largest + 1e-6, .absolute, comment)
   }
 
   @Test(arguments: Backends.available, (peftNames + dynamicNames).filter { $0 != "multitask-gpt2" })
@@ -158,10 +158,10 @@ import Testing
       let layout = try PrefixLayout(fixture.model)
       let gradient = try fixture.floats("gradient.prompt_embeddings")
       for slice in 0..<2 * layout.layers {
-        let part = (0..<3).flatMap {
-          gradient[$0 * layout.width + slice * layout.sliceWidth..<$0 * layout.width + (slice + 1) * layout.sliceWidth]
+        let isReached = gradient.indices.contains { place in
+          (place % layout.width) / layout.sliceWidth == slice && gradient[place] != 0
         }
-        #expect(part.contains { $0 != 0 }, "\(name), slice \(slice)")
+        #expect(isReached, "\(name), slice \(slice)")
       }
     }
   }
