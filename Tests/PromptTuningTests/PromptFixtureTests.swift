@@ -111,6 +111,9 @@ import Testing
     }
   }
 
+  /// What PEFT wrote is read, and written again as PEFT has it.
+  ///
+  /// tools/check-peft-prompts.py sets the variable, to let PEFT open what is written.
   @Test(arguments: peftNames) func adaptersOfPEFT(_ name: String) throws {
     let backend = try Backends.cpu.make()
     let fixture = try Fixture(name, on: backend)
@@ -144,12 +147,24 @@ import Testing
     guard name != "multitask-gpt2" else {
       #expect(throws: MethodError.self) { try Adapter(directory: folder) }
       #expect(throws: MethodError.self) { try Adapter(directory: folder, promptTask: 3) }
+      if let path = ProcessInfo.processInfo.environment["SOFTPROMPT_WRITTEN_ADAPTERS"] {
+        let url = URL(fileURLWithPath: path).appendingPathComponent(name)
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        try copy.write(to: url, facts: fixture.model.facts)
+      }
       return
     }
     // The rows that a prompt with PEFT's networks writes.
     let rows = try #require(try fixture.prompt().peftTensors(on: backend))
     #expect(rows.type.name == ours["peft_type"] as? String)
     Self.check(rows.rows, adapter.prompt.values, "rows")
+    if let path = ProcessInfo.processInfo.environment["SOFTPROMPT_WRITTEN_ADAPTERS"] {
+      let url = URL(fileURLWithPath: path).appendingPathComponent(name)
+      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+      copy.prompt = rows.values(width: adapter.prompt.width)
+      (copy.type, copy.path) = (rows.type, url.path)
+      try copy.write(to: url, facts: fixture.model.facts)
+    }
   }
 
   @Test func gradientReachesEverySlice() throws {

@@ -16,7 +16,7 @@ public struct TextDecoder {
   private static let contextTokensPerPass = 2048
 
   /// Contexts that are arranged at a time where each has vectors of its own.
-  private static let contextsPerPlan = 256
+  static let contextsPerPlan = 256
 
   /// - Throws: `EvaluationError.refused` for options that make no sense.
   public init(promptedModel: PromptedModel, codec: TextCodec, options: DecodingOptions) throws {

@@ -145,6 +145,20 @@ public struct Adapter: Sendable, Hashable {
     if case .prefixTuning = type { true } else { false }
   }
 
+  /// The rows that are like embeddings of tokens, for whoever looks at them: those of all prompts of a pool.
+  ///
+  /// Without elements for prefixes, which hold keys and values.
+  public var tokenRows: PromptValues {
+    if isPrefix { return PromptValues(length: 0, width: prompt.width, values: []) }
+    guard type == .own, let tensors = parameters?.tensors else { return prompt }
+    if let rows = tensors[StaticPrompt.tensorName] {
+      return PromptValues(length: rows.shape[0], width: rows.shape.columns, values: rows.values)
+    }
+    guard let pool = tensors["pool"], prompt.length > 0 else { return prompt }
+    return PromptValues(
+      length: pool.shape[0] * prompt.length, width: pool.shape.columns / prompt.length, values: pool.values)
+  }
+
   /// The rows of a prefix.
   ///
   /// - Throws: `MethodError.badAdapter` if it holds no prefix, or one of another length or width.

@@ -13,7 +13,7 @@ public enum PEFTType: Sendable, Hashable {
   case own
 
   /// The value of `peft_type`.
-  var name: String {
+  public var name: String {
     switch self {
     case .promptTuning: "PROMPT_TUNING"
     case .pTuning: "P_TUNING"

@@ -96,9 +96,8 @@ public struct PromptRequest {
   /// - Throws: `MethodError.refused` with the reason for what makes no sense.
   public func prompt(_ kind: PromptKind) throws -> any Prompt {
     let prompt = try kind.kind.init(self)
-    guard let vectors = prompt as? any VectorPrompt, options.position != .front || options.length != .fixed else {
-      return prompt
-    }
+    let isInFront = options.position == .front || options.position == .count(length)
+    guard let vectors = prompt as? any VectorPrompt, !isInFront || options.length != .fixed else { return prompt }
     return try PlacedPrompt(vectors, self)
   }
 
