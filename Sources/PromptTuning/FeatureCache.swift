@@ -10,8 +10,10 @@ import LanguageModels
 final class FeatureCache {
   private let model: any LanguageModel
   private var known: [[Int32]: [Float]] = [:]
-  /// How many texts were computed.
-  private(set) var computedCount = 0
+  /// Fingerprints of all texts whose features were needed so far, in order, those of a run before it was resumed
+  /// included.
+  private(set) var seen: [UInt64] = []
+  private var seenSet: Set<UInt64> = []
 
   /// Bytes of features that are kept; further ones are computed each time.
   static let capacity = 1 << 30
@@ -27,6 +29,15 @@ final class FeatureCache {
     return try model.backend.tensor(values, [texts.count, width])
   }
 
+  /// Takes note of texts whose features were needed before; they are computed again when they are needed again.
+  func restore(_ fingerprints: [UInt64]) {
+    for fingerprint in fingerprints { note(fingerprint) }
+  }
+
+  private func note(_ fingerprint: UInt64) {
+    if seenSet.insert(fingerprint).inserted { seen.append(fingerprint) }
+  }
+
   private func compute(_ text: [Int32]) throws -> [Float] {
     let backend = model.backend
     let tape = Tape(backend, isRecording: false)
@@ -37,8 +48,17 @@ final class FeatureCache {
       : try PackedBatch.bidirectional(promptLength: 0, [text.count], on: backend)
     let states = try model.encode(try model.embed(text, on: tape), batch, cache: nil, on: tape).value
     let mean = try backend.values(try backend.scale(try backend.columnSums(states), by: 1 / Float(text.count)))
-    computedCount += 1
+    note(TokenFingerprint.of(text))
     if (known.count + 1) * mean.count * DType.f32.byteCount <= Self.capacity { known[text] = mean }
     return mean
+  }
+}
+
+/// A number that stands for a text: FNV-1a over its tokens.
+enum TokenFingerprint {
+  static func of(_ tokens: [Int32]) -> UInt64 {
+    tokens.reduce(0xCBF2_9CE4_8422_2325) { hash, token in
+      (hash ^ UInt64(UInt32(bitPattern: token))) &* 0x0000_0100_0000_01B3
+    }
   }
 }

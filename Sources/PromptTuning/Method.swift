@@ -52,7 +52,8 @@ public struct Method: Sendable, Hashable, Codable {
     case "dynamar":
       // DynaMaR (X. Sun et al., 2022): templates of a pool, the mask token's hidden state, everything trained.
       Method(
-        name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .classifier, headToken: .mask,
+        name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .classifier,
+        headToken: .mask,
         trainable: .all)
     default:
       throw MethodError.refused("unknown method '\(name)'; known are \(names.joined(separator: ", "))")

@@ -77,7 +77,8 @@ extension PromptedModel {
       examples.map(\.context), closings: examples.map(\.closing), sharesFront: false, on: tape)
     let encoded = try encode(rows, .all, on: tape)
     let batch = try DecoderBatch.causal(
-      prefixLength: rows.prefixes?.length ?? 0, zip(tokens, outputs).map { PackedSequence(length: $0.count, outputs: $1) },
+      prefixLength: rows.prefixes?.length ?? 0,
+      zip(tokens, outputs).map { PackedSequence(length: $0.count, outputs: $1) },
       memory: rows.ranges, memoryCount: encoded.shape[0], on: backend)
     return try model.decode(
       try model.embed(tokens.flatMap { $0 }, on: tape), batch, memory: try model.memory(of: encoded, on: tape),

@@ -24,7 +24,13 @@ public final class PromptedModel {
   public var parameters: [Parameter] { prompt.parameters + model.parameters }
 
   /// How many texts were read without the prompt for networks that look at their hidden states; nil where none does.
-  public var featuresComputed: Int? { prompt.needsFeatures ? features.computedCount : nil }
+  public var featuresComputed: Int? { prompt.needsFeatures ? features.seen.count : nil }
+
+  /// Fingerprints of the texts that `featuresComputed` counts, so that a resumed run goes on counting.
+  public var featureFingerprints: [UInt64] {
+    get { features.seen }
+    set { features.restore(newValue) }
+  }
 
   /// The temperature at which a step draws hard choices; nil where there are none.
   public func temperature(ofStep step: Int) -> Double? { (prompt as? PlacedPrompt)?.temperature(ofStep: step) }

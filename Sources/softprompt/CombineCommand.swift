@@ -15,7 +15,9 @@ struct CombineCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The adapters' folders.", valueName: "adapter"))
   var adapters: [String]
 
-  @Option(help: ArgumentHelp("A weight for each, with commas between them (default: all the same, 1 in sum).", valueName: "list"))
+  @Option(
+    help: ArgumentHelp(
+      "A weight for each, with commas between them (default: all the same, 1 in sum).", valueName: "list"))
   var weights: String?
 
   @Option(help: ArgumentHelp("The new adapter's folder.", valueName: "directory"))

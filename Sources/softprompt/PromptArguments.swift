@@ -17,10 +17,12 @@ struct PromptArguments: ParsableArguments {
   @Option(help: "Prompts in a pool, which are mixed for each input (default: 4).")
   var poolSize: Int?
 
-  @Option(help: "What follows the network that mixes a pool: tanh or none (default: tanh, none with learned positions).")
+  @Option(
+    help: "What follows the network that mixes a pool: tanh or none (default: tanh, none with learned positions).")
   var poolActivation: PromptOptions.PoolActivation?
 
-  @Option(help: "The hidden width of the network in front of mlp, lstm and prefix-mlp (default: 512; p-tuning: the model's).")
+  @Option(
+    help: "The hidden width of the network in front of mlp, lstm and prefix-mlp (default: 512; p-tuning: the model's).")
   var reparameterizationWidth: Int?
 
   @Option(help: "The network of mlp: prefix-tuning (linear, tanh, linear) or p-tuning (three linear, ReLU).")
@@ -45,10 +47,10 @@ struct PromptArguments: ParsableArguments {
   var temperatureFloor: Double?
 
   @Option(help: "How slowly the temperature falls (default: 10).")
-  var annealing: Double?
+  var temperatureAnnealing: Double?
 
   @Option(help: "Learned positions and lengths without training: argmax or sample (default: argmax).")
-  var choice: PromptOptions.Choice?
+  var promptChoice: PromptOptions.Choice?
 
   @Option(help: "The probability that a number of a prefix is left out of a step (default: 0; p-tuning-v2: 0.1).")
   var prefixDropout: Double?
@@ -68,8 +70,8 @@ extension ConfigurationLayer {
     set("prompt-order", options.promptOrder?.rawValue)
     set("temperature", options.temperature)
     set("temperature-floor", options.temperatureFloor)
-    set("annealing", options.annealing)
-    set("choice", options.choice?.rawValue)
+    set("temperature-annealing", options.temperatureAnnealing)
+    set("prompt-choice", options.promptChoice?.rawValue)
     set("prefix-dropout", options.prefixDropout)
     set("prefix-deviation", options.prefixDeviation)
   }

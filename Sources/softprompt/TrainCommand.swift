@@ -136,7 +136,8 @@ struct TrainCommand: ParsableCommand {
     guard try Method.named(configuration.method).head == .languageModel else { return nil }
     let directory = try ModelDirectory(URL(fileURLWithPath: model, isDirectory: true))
     guard try ClassifierLayout.isEncoder(directory.configuration) else { return nil }
-    return try configuration.preset.map { try Preset.named($0).format.labelsAreValues } == true ? .regressor : .classifier
+    return try configuration.preset.map { try Preset.named($0).format.labelsAreValues } == true
+      ? .regressor : .classifier
   }
 
   private static func headRequest(

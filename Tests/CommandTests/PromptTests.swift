@@ -44,7 +44,7 @@ import Testing
     }
     let steps = try rows(whole.appendingPathComponent("metrics.jsonl"))
     if words[1] == "dynamic" {
-      #expect(steps.contains { $0["temperature"] as? Double == 1 } )
+      #expect(steps.contains { $0["temperature"] as? Double == 1 })
       #expect(words.contains("task") || steps.contains { ($0["features_computed"] as? Int ?? 0) > 0 })
     }
     let predictions = folder.file("predictions.jsonl")
@@ -65,6 +65,13 @@ import Testing
       #expect(lines.allSatisfy { (0...4).contains($0[key] as? Int ?? -1) })
     } else {
       #expect(lines.allSatisfy { $0["position"] == nil })
+    }
+    if words[1] == "dynamic" {
+      // A run that was resumed logs the same numbers, the speed aside.
+      let others = try rows(parts.appendingPathComponent("metrics.jsonl"))
+      for key in ["loss", "temperature", "features_computed", "gradient_norm"] {
+        #expect(steps.map { $0[key] as? Double } == others.map { $0[key] as? Double }, "\(key)")
+      }
     }
     // Neither the batch size nor anything else of a command changes what a prompt is.
     let again = try #require(try evaluate(["--batch-size", "1"])["loss"] as? Double)
@@ -122,7 +129,7 @@ import Testing
       (["--method", "dynamic", "--position", "9"], "--position 9"),
       (["--method", "dynamic", "--position", "inside"], "position"),
       (["--method", "prompt-tuning", "--pool-size", "2"], "--pool-size"),
-      (["--method", "prefix-tuning", "--prompt-init", "text:a"], "--prompt-init"),
+      (["--method", "p-tuning-v2", "--prompt-init", "text:a"], "--prompt-init"),
       (["--method", "prompt-tuning", "--prompt-init", "labels"], "labels"),
       (["--method", "dynamic", "--trainable", "all"], "--trainable all"),
     ] {

@@ -157,6 +157,38 @@ import Testing
     #expect(try Self.losses(model, prompt) == Self.losses(model, prompt))
   }
 
+  /// Gumbel noise makes the largest score a draw from the softmax of the scores, whatever the temperature is.
+  @Test func drawsFollowTheSoftmax() throws {
+    let model = try TinyModel.gpt2(on: try Backends.cpu.make())
+    let request = try Self.request(model)
+    let network = try ChoiceNetwork("position", options: 4, isByInstance: false, request, stream: 77)
+    let scores: [Float] = [0.5, -1, 1.2, 0]
+    network.parameters[0].value = try model.backend.tensor(scores, [1, 4])
+    let count = 4000
+    var hits = [0, 0, 0, 0]
+    for step in 1...count {
+      let batch = PromptBatch(
+        texts: [[1]], closings: [0], features: { try model.backend.zeros([1, 24]) },
+        draw: PromptDraw(step: step, firstRow: 0))
+      let tape = Tape(model.backend)
+      let chosen = try network(batch, on: tape)
+      hits[chosen.options[0]] += 1
+      guard step <= 20 else { continue }
+      let soft = try model.backend.values(chosen.soft.value)
+      #expect(abs(soft.reduce(0, +) - 1) < 1e-5 && soft.max() == soft[chosen.options[0]])
+    }
+    let sum = scores.reduce(0.0) { $0 + exp(Double($1)) }
+    for (option, score) in scores.enumerated() {
+      let expected = exp(Double(score)) / sum
+      // Five deviations of the share.
+      let bound = 5 * (expected * (1 - expected) / Double(count)).squareRoot()
+      guard abs(Double(hits[option]) / Double(count) - expected) <= bound else {
+        Issue.record("option \(option): \(hits[option]) of \(count), \(expected) expected")
+        continue
+      }
+    }
+  }
+
   @Test func dropoutInTrainingOnly() throws {
     let model = try TinyModel.gpt2(on: try Backends.cpu.make())
     let prompt = try Self.request(model) { ($0.prefixDropout, $0.prefixDeviation) = (0.5, 1) }.prompt(.prefix)

@@ -149,7 +149,9 @@ public struct Adapter: Sendable, Hashable {
   ///
   /// Without elements for prefixes, which hold keys and values.
   public var tokenRows: PromptValues {
-    if isPrefix { return PromptValues(length: 0, width: prompt.width, values: []) }
+    guard !isPrefix, type != .own || settings?.method.prompt.kind.hasVectors == true else {
+      return PromptValues(length: 0, width: prompt.width, values: [])
+    }
     guard type == .own, let tensors = parameters?.tensors else { return prompt }
     if let rows = tensors[StaticPrompt.tensorName] {
       return PromptValues(length: rows.shape[0], width: rows.shape.columns, values: rows.values)

@@ -23,11 +23,13 @@ public enum AdapterCombination {
     for (adapter, folder) in zip(adapters, folders) {
       switch adapter.type {
       case .own, .multitask:
-        throw MethodError.refused("'\(folder.path)' holds \(adapter.type.name), whose tensors mean nothing when added up")
+        throw MethodError.refused(
+          "'\(folder.path)' holds \(adapter.type.name), whose tensors mean nothing when added up")
       case .promptTuning, .pTuning, .prefixTuning: break
       }
       guard adapter.isPrefix == adapters[0].isPrefix else {
-        throw MethodError.refused("'\(folder.path)' holds \(adapter.type.name), '\(first.path)' \(adapters[0].type.name)")
+        throw MethodError.refused(
+          "'\(folder.path)' holds \(adapter.type.name), '\(first.path)' \(adapters[0].type.name)")
       }
     }
     let files = try folders.map { try SafetensorsFile(url: $0.appendingPathComponent(Adapter.tensorsName)) }

@@ -83,19 +83,12 @@ struct ChoiceNetwork {
           PromptDraw.stream(stream, step: draw.step, row: draw.firstRow + row)
         } else {
           // What is drawn for a text does not depend on the batch that it is in.
-          stream ^ (isByInstance ? Self.fingerprint(batch.texts[row]) : 0)
+          stream ^ (isByInstance ? TokenFingerprint.of(batch.texts[row]) : 0)
         }
       var generator = Philox(seed: seed, stream: place)
       return (0..<options).map { _ in
         Float(-log(-log((Double(generator.nextBits()) + 0.5) * 0x1p-32)))
       }
-    }
-  }
-
-  /// FNV-1a over the tokens.
-  private static func fingerprint(_ tokens: [Int32]) -> UInt64 {
-    tokens.reduce(0xCBF2_9CE4_8422_2325) { hash, token in
-      (hash ^ UInt64(UInt32(bitPattern: token))) &* 0x0000_0100_0000_01B3
     }
   }
 }

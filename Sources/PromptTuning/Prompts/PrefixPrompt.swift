@@ -18,7 +18,8 @@ public final class PrefixPrompt: TunablePrompt {
     on backend: any ComputeBackend
   ) throws {
     rows = Parameter(
-      name: StaticPrompt.tensorName, value: try backend.tensor(values, [length, layout.width]), isTrainable: isTrainable)
+      name: StaticPrompt.tensorName, value: try backend.tensor(values, [length, layout.width]), isTrainable: isTrainable
+    )
     self.layout = layout
     self.dropout = dropout
   }

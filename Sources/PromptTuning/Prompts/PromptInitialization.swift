@@ -69,7 +69,8 @@ public enum PromptInitialization: Sendable, Hashable, CustomStringConvertible {
     case .adapter(let adapter):
       guard !adapter.isPrefix, adapter.type != .own else {
         throw MethodError.badAdapter(
-          path: adapter.path, reason: "it holds \(adapter.type.name), which has no rows in front of a text to start from")
+          path: adapter.path,
+          reason: "it holds \(adapter.type.name), which has no rows in front of a text to start from")
       }
       guard adapter.prompt.width == width else {
         throw MethodError.badAdapter(

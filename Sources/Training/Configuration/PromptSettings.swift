@@ -61,7 +61,8 @@ extension ConfigurationKey {
     choice("length", \.promptSettings.length), choice("prompt-order", \.promptSettings.order),
     number("temperature", \.promptSettings.temperature, atLeast: 0),
     number("temperature-floor", \.promptSettings.temperatureFloor, atLeast: 0),
-    number("annealing", \.promptSettings.annealing, atLeast: 0), choice("choice", \.promptSettings.choice),
+    number("temperature-annealing", \.promptSettings.annealing, atLeast: 0),
+    choice("prompt-choice", \.promptSettings.choice),
     number("prefix-dropout", \.promptSettings.prefixDropout, atLeast: 0, below: 1),
     number("prefix-deviation", \.promptSettings.prefixDeviation, atLeast: 0),
   ]

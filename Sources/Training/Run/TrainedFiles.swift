@@ -67,6 +67,7 @@ public final class PromptedModelFiles: TrainedFiles {
       // In-context learning: an adapter without virtual tokens holds the template and the demonstrations.
       values = Adapter.PromptValues(length: 0, width: width, values: [])
     }
+    if prompt.needsFeatures { try FeatureRecord.write(prompted.featureFingerprints, to: url) }
     // Free rows are all there is; networks and whatever PEFT does not have lie in a file of our own.
     let isWhole = prompt is NoPrompt || (stored != nil && prompt.parameters.map(\.name) == [StaticPrompt.tensorName])
     try Adapter(
@@ -94,6 +95,7 @@ public final class PromptedModelFiles: TrainedFiles {
       }
     }
     try restoreHead(from: url)
+    if prompted.prompt.needsFeatures { prompted.featureFingerprints = try FeatureRecord.read(url) }
     if let parameters = try PromptParameters(directory: url) {
       return try parameters.restore(prompted.prompt, path: url.path, on: prompted.backend)
     }
