@@ -18,7 +18,9 @@ public struct ExampleSource: Sendable, Hashable, Codable, CustomStringConvertibl
 /// input is then what the first template makes of the fields, and its target the word for the label.
 public struct Example: Sendable, Hashable {
   public var input: String
-  /// What a language model is to write; training uses the first. Empty where nothing says what the answer is.
+  /// What a language model is to write; training uses the first.
+  ///
+  /// Empty where nothing says what the answer is.
   public var targets: [String]
   public var source: ExampleSource
   /// The row's own fields; empty where only input and target were asked for.

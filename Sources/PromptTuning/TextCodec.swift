@@ -10,7 +10,9 @@ public struct TextCodec: Sendable {
   public let stopTokens: Set<Int32>
   /// What the tokenizer puts in front of a text (a beginning-of-sequence token), if anything.
   public let opening: [Int32]
-  /// What ends the input of an encoder: the end token, or what the tokenizer puts behind a text; nothing where one model reads input and target alike.
+  /// What ends the input of an encoder: the end token, or what the tokenizer puts behind a text.
+  ///
+  /// Nothing where one model reads input and target alike.
   public let closing: [Int32]
   /// What separates an input from its target where both stand in one text: a newline; nothing behind an encoder.
   public let separator: String
@@ -24,15 +26,12 @@ public struct TextCodec: Sendable {
   public init(tokenizer: any Tokenizer, facts: ModelFacts, generationEndTokens: [Int32] = []) throws {
     self.tokenizer = tokenizer
     embeddingCount = facts.vocabularySize
-    let plain = tokenizer.encode("a", addSpecialTokens: false)
-    let full = tokenizer.encode("a", addSpecialTokens: true)
-    let start = plain.first.flatMap { full.firstIndex(of: $0) }
-    opening = start.map { Array(full[..<$0]) } ?? []
-    let around = start.map { Array(full[($0 + plain.count)...]) } ?? []
+    let (prefix, suffix) = tokenizer.affixes
+    opening = prefix
     maskToken = facts.kind == .encoder ? tokenizer.specialTokens.mask : nil
     guard
       let endToken = facts.kind == .encoder
-        ? around.last ?? tokenizer.specialTokens.end?.id : tokenizer.specialTokens.end?.id ?? facts.endTokens.first
+        ? suffix.last ?? tokenizer.specialTokens.end?.id : tokenizer.specialTokens.end?.id ?? facts.endTokens.first
     else {
       throw MethodError.tokenizer("neither the tokenizer nor config.json names an end token (eos_token)")
     }
@@ -44,7 +43,7 @@ public struct TextCodec: Sendable {
     switch facts.kind {
     case .causal: (closing, separator) = ([], "\n")
     case .encoderDecoder: (closing, separator) = ([endToken], "")
-    case .encoder: (closing, separator) = (around, "")
+    case .encoder: (closing, separator) = (suffix, "")
     }
     stopTokens = Set([endToken] + facts.endTokens + generationEndTokens)
   }

@@ -59,6 +59,8 @@ struct ScoreCommand: ParsableCommand {
     Output.table(
       ["metric", "value"],
       [["examples", String(report.examples)]]
-        + values.sorted { $0.key < $1.key }.map { [$0.key, $0.value.map { String(format: "%.6g", $0) } ?? "undefined"] })
+        + values.sorted { $0.key < $1.key }.map {
+          [$0.key, $0.value.map { String(format: "%.6g", $0) } ?? "undefined"]
+        })
   }
 }

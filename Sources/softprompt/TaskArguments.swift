@@ -17,7 +17,8 @@ struct TaskArguments: ParsableArguments {
   var template: String?
 
   @Option(
-    help: ArgumentHelp("A pool of templates, one a line; training draws one for each example and pass.", valueName: "file"))
+    help: ArgumentHelp(
+      "A pool of templates, one a line; training draws one for each example and pass.", valueName: "file"))
   var templateFile: String?
 
   @Option(help: "Take so many templates of the pool, unlike each other (default: all).")

@@ -28,7 +28,8 @@ struct TrainCommand: ParsableCommand {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Several files in place of --data, each drawn from as often as its weight says.", valueName: "file=weight"))
+      "Several files in place of --data, each drawn from as often as its weight says; a task of its own is file=weight:preset.",
+      valueName: "file=weight"))
   var mix: [String] = []
 
   @Option(help: "Train on so many examples of each label, drawn with the seed (default: all).")
@@ -73,6 +74,7 @@ struct TrainCommand: ParsableCommand {
       codec: opened.codec, template: pool?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
       truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
     encoder.answers = try AnswerSource(type(of: head).answers, taskData.task)
+    try encoder.check(has: head.wanted)
     let data = try EncodedExamples(examples, encoder: encoder, mixture: taskData.mixture)
     let inference = try encoder.choosing(taskData.task?.inferenceTemplate.choice ?? .sampled)
     let validation = try taskData.validation.map { try EncodedExamples($0, encoder: inference) }

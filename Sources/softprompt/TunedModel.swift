@@ -92,6 +92,7 @@ struct TunedModel {
       truncation: Self.truncation(arguments.template, settings, task),
       maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
     encoder.answers = try AnswerSource(type(of: head).answers, task)
+    try encoder.check(has: head.wanted)
     self.encoder = encoder
   }
 

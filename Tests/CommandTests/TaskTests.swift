@@ -31,10 +31,12 @@ import Testing
 
   @Test func scores() throws {
     let data = try folder.write(
-      "{\"label\": 1.0}\n{\"label\": 2}\n{\"label\": 4, \"target\": \"x\", \"logic\": \"max { a ; b }\"}\n", to: "d.jsonl"
+      "{\"label\": 1.0}\n{\"label\": 2}\n{\"label\": 4, \"target\": \"x\", \"logic\": \"max { a ; b }\"}\n",
+      to: "d.jsonl"
     ).path
     let numbers = try folder.write(
-      "{\"prediction\": 1}\n{\"prediction\": \"2.5\", \"extra\": []}\n{\"prediction\": 3}\n", to: "p.jsonl").path
+      "{\"prediction\": 1}\n{\"prediction\": \"2.5\", \"extra\": []}\n{\"prediction\": 3}\n", to: "p.jsonl"
+    ).path
     let good = try CommandRunner.run(
       ["score", "--predictions", numbers, "--data", data, "--metrics", "mse,pearson", "--json"])
     #expect(good.status == 0, "\(good.errors)")
@@ -43,7 +45,8 @@ import Testing
     let metrics = try #require(report["metrics"] as? [String: Double])
     #expect(abs(try #require(metrics["mse"]) - 1.25 / 3) < 1e-12)
     let constant = try folder.write(
-      String(repeating: "{\"prediction\": 1}\n", count: 3), to: "constant.jsonl").path
+      String(repeating: "{\"prediction\": 1}\n", count: 3), to: "constant.jsonl"
+    ).path
     let undefined = try CommandRunner.run(
       ["score", "--predictions", constant, "--data", data, "--metrics", "pearson", "--json"])
     #expect(undefined.output.contains("\"pearson\":null"), "\(undefined.output)")
@@ -55,7 +58,8 @@ import Testing
     for (text, metrics, culprit) in [
       ("{\"prediction\": 1}\n", "accuracy", "1 predictions for the 2 examples"),
       ("{\"prediction\": 1}\n{\"answer\": 1}\n", "accuracy", "p.jsonl:2: field 'prediction' is missing"),
-      ("{\"prediction\": \"x\"}\n{\"prediction\": 1}\n", "mse", "d.jsonl:2: field 'label' is 't', no number"),
+      ("{\"prediction\": \"x\"}\n{\"prediction\": 1}\n", "mse", "p.jsonl:1: the prediction 'x' is no number"),
+      ("{\"prediction\": 2}\n{\"prediction\": 1}\n", "mse", "d.jsonl:2: field 'label' is 't', no number"),
       ("{\"prediction\": 1}\n{\"prediction\": 1}\n", "blec", "d.jsonl:1: field 'logic' is missing"),
       ("{\"prediction\": 1}\n{\"prediction\": 1}\n", "f2", "f2"),
       ("{\"prediction\": 1}\n{\"prediction\": 1}\n", "loss", "needs a model"),

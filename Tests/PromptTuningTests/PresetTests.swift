@@ -55,7 +55,9 @@ import Testing
         input: "", targets: [], source: ExampleSource(file: "f", line: line), fields: ExampleFields(["t": "x"]),
         label: ExampleLabel(text, kind: kind))
     }
-    try format.settleLabels(from: [row("10", .integer, line: 1), row("9", .integer, line: 2), row("9", .integer, line: 3)])
+    try format.settleLabels(from: [
+      row("10", .integer, line: 1), row("9", .integer, line: 2), row("9", .integer, line: 3),
+    ])
     #expect(format.labels == ["9", "10"])
     #expect(try format.classIndex(of: row("10", .integer, line: 4)) == 1)
     let unknown = #expect(throws: MethodError.self) { try format.inWords([row("11", .integer, line: 5)]) }

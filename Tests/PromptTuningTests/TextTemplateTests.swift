@@ -107,13 +107,22 @@ import Tokenizers
     #expect(throws: MethodError.self) { try Self.encoder(["{a} {mask}"], .inputEnd, cloze: true) }
   }
 
+  @Test func aHeadThatReadsTheMaskNeedsOneInEveryTemplate() throws {
+    try Self.encoder(["{a} {mask}", "{mask} {a}"], cloze: true).check(has: .mask)
+    let error = #expect(throws: MethodError.self) {
+      try Self.encoder(["{a} {mask}", "so {a}"], cloze: true).check(has: .mask)
+    }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("'so {a}'"))
+  }
+
   @Test func fieldsAreCutAndTheRestStays() throws {
     let row = Self.row(["q": "question?", "a": "abcdefgh", "b": "1234"], target: "no")
     // "question? abcdefgh 1234" and a newline are 24 tokens, the target 3.
     let last = try Self.encoder(["{q!} {a} {b}"], .lastFields, positions: 22).encode(row)
     #expect(last.context == Self.bytes("question? abcdefg \n") && last.cutInputTokens == 5)
     let longest = try Self.encoder(["{q!} {a} {b}"], .longestFields, positions: 22).encode(row)
-    #expect(longest.context == Self.bytes("question? abc 123\n") || longest.context == Self.bytes("question? abcd 123\n"))
+    #expect(
+      longest.context == Self.bytes("question? abc 123\n") || longest.context == Self.bytes("question? abcd 123\n"))
     #expect(longest.context.count + 3 <= 22 && longest.cutInputTokens == 24 - longest.context.count)
     let whole = try Self.encoder(["{q!} {a} {b}"], .lastFields, positions: 27).encode(row)
     #expect(whole.cutInputTokens == 0)
@@ -140,7 +149,7 @@ import Tokenizers
     let cloze = try Self.encoder(["{a} {mask}."], cloze: true, template: shots)
     let encoded = try cloze.encodeContext(pool[0], reserved: 0)
     #expect(encoded.context == [300] + Self.bytes("two no.\n\none ") + [302] + Self.bytes(".") + [301])
-    #expect(encoded.maskPosition == 13)
+    #expect(encoded.maskPosition == 14)
   }
 
   // MARK: - Pools

@@ -47,7 +47,10 @@ import Testing
     ("epsilon: .nan", "'epsilon' is nan, it must be at least 0.0"),
     ("shuffle: 3", "'shuffle' must be true or false, not a whole number"),
     ("optimizer: adam", "'optimizer' must be one of adamw, adafactor, sgd ('adam' is not)"),
-    ("truncate: middle", "'truncate' names 'middle'; known are demonstrations, input-start, input-end"),
+    (
+      "truncate: middle",
+      "'truncate' names 'middle'; known are demonstrations, input-start, input-end, fields-longest, fields-last"
+    ),
     ("steps: 3\nepochs: 2", "'steps' and 'epochs' exclude each other"), ("- a\n- b", "not a mapping of keys to values"),
     ("seed: 1\nseed: 2", "key 'seed' is there twice"), ("seed:", "key 'seed' has no value"),
     ("recipe: mine", "'recipe' must be one of lester-2021"),

@@ -31,9 +31,10 @@ import Testing
       rows[0].fields.texts == ["text": "café", "n": "1.50", "yes": "true", "in.er.x": "-2e3", "label": "false"])
     #expect(
       rows[0].fields.others == ["none": "null", "list": "an array", "in": "an object", "in.er": "an object"])
-    #expect(rows.map(\.label) == [
-      ExampleLabel("false", kind: .boolean), ExampleLabel("3", kind: .integer), ExampleLabel("3.0", kind: .number),
-    ])
+    #expect(
+      rows.map(\.label) == [
+        ExampleLabel("false", kind: .boolean), ExampleLabel("3", kind: .integer), ExampleLabel("3.0", kind: .number),
+      ])
     #expect(rows.map(\.targets) == [[], ["t"], ["t", "u"]])
   }
 
@@ -189,7 +190,8 @@ import Testing
   @Test func filesOfAMixture() throws {
     let one = try folder.write("{\"input\": \"a\", \"target\": \"b\"}\n", to: "one.jsonl").path
     let two = try folder.write(
-      "{\"input\": \"c\", \"target\": \"d\"}\n{\"input\": \"e\", \"target\": \"f\"}\n", to: "two.jsonl").path
+      "{\"input\": \"c\", \"target\": \"d\"}\n{\"input\": \"e\", \"target\": \"f\"}\n", to: "two.jsonl"
+    ).path
     let data = try TaskData(configuration { $0.mix = ["\(one)=1", "\(two)=3"] })
     #expect(data.examples.map(\.input) == ["a", "c", "e"] && data.task == nil)
     #expect(data.mixture?.counts == [1, 2] && data.mixture?.shares == [0.25, 0.75])
@@ -202,5 +204,31 @@ import Testing
           })
       }.contains("exclude each other"))
     #expect(try TaskData(configuration { $0.data = [one] }).mixture == nil)
+  }
+
+  @Test func filesWithTasksOfTheirOwn() throws {
+    let rte = try folder.write(
+      "{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": \"entailment\"}\n", to: "rte.jsonl"
+    ).path
+    let wic = try folder.write(
+      "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"word\": \"w\", \"label\": false}\n", to: "wic.jsonl"
+    ).path
+    let plain = try folder.write("{\"input\": \"a\", \"target\": \"b\"}\n", to: "plain.jsonl").path
+    let mix = ["\(rte)=1:superglue/rte", "\(wic)=2:superglue/wic", "\(plain)=1"]
+    let data = try TaskData(configuration { $0.mix = mix })
+    #expect(data.examples.map(\.input) == ["sentence1: p sentence2: h", "sentence1: a sentence2: b word: w", "a"])
+    #expect(data.examples.map(\.targets) == [["yes"], ["no"], ["b"]])
+    #expect(data.task == nil && data.mixture?.shares == [0.25, 0.5, 0.25])
+    #expect(data.examples.allSatisfy { $0.fields.isEmpty && $0.label == nil })
+    #expect(
+      message {
+        _ = try TaskData(
+          configuration {
+            $0.mix = mix
+            $0.head = .classifier
+            $0.prompt = Method.PromptKind.none
+            $0.trainable = .all
+          })
+      }.contains("language-model"))
   }
 }

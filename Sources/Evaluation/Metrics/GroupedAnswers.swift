@@ -14,7 +14,8 @@ public enum GroupedAnswers {
   ///
   /// - Parameter groups: the question of each answer.
   public static func questionExactMatch(predicted: [Bool], actual: [Bool], groups: [String]) -> Double? {
-    precondition(predicted.count == actual.count && actual.count == groups.count, "a label and a group for each prediction")
+    precondition(
+      predicted.count == actual.count && actual.count == groups.count, "a label and a group for each prediction")
     var isRight: [String: Bool] = [:]
     for place in groups.indices {
       isRight[groups[place], default: true] = isRight[groups[place], default: true] && predicted[place] == actual[place]

@@ -53,7 +53,9 @@ public struct ScoredAnswers {
 
   /// The label that each prediction names: a label word, without white space around it, names its label.
   var classes: [String] {
-    guard let labels = task?.labels, let words = task?.labelWords, words.count == labels.count else { return predictions }
+    guard let labels = task?.labels, let words = task?.labelWords, words.count == labels.count else {
+      return predictions
+    }
     return zip(predictions, examples).map { prediction, example in
       guard example.label != nil, !labels.contains(prediction) else { return prediction }
       let word = AnswerNormalization.trimmed.applied(to: prediction)

@@ -51,6 +51,10 @@ public final class VerbalizerHead: TaskHead {
       tokens.append(token)
     }
     wordTokens = tokens
+    // A checkpoint without an output projection is better refused before anything else happens.
+    let tape = Tape(model.backend, isRecording: false)
+    let row = tape.constant(try model.backend.zeros([1, facts.hiddenWidth]), name: "hidden")
+    _ = try model.logits(row, of: try model.backend.indices(tokens), on: tape)
   }
 
   private static func rows(_ facts: ModelFacts, _ codec: TextCodec) throws -> WantedRows {

@@ -32,7 +32,8 @@ public struct ExampleEncoder: Sendable {
       throw MethodError.refused("--truncate: fields are cut longest first or last first, not both")
     }
     if truncation.fieldCut != nil, texts?.templates.contains(where: \.mayBeCut) != true {
-      throw MethodError.refused("--truncate fields-longest and fields-last need a template with a field that may be cut")
+      throw MethodError.refused(
+        "--truncate fields-longest and fields-last need a template with a field that may be cut")
     }
     for text in texts?.templates ?? [] where text.hasMask {
       if codec.maskToken == nil, !text.endsInMask {
@@ -40,7 +41,8 @@ public struct ExampleEncoder: Sendable {
           "the template '\(text.source)' has text behind {mask}, which a model without a mask token cannot use")
       }
       if codec.maskToken != nil, !truncation.isDisjoint(with: [.inputStart, .inputEnd]) {
-        throw MethodError.refused("--truncate: cutting the input could cut {mask}; fields-longest or fields-last do not")
+        throw MethodError.refused(
+          "--truncate: cutting the input could cut {mask}; fields-longest or fields-last do not")
       }
     }
   }

@@ -14,42 +14,42 @@ struct ConfigurationKey: Sendable {
   static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
   /// In the order in which they are written.
-  static let all: [ConfigurationKey] =
-    [
-      text("model", \.model), text("config-json", \.configJSON), text("tokenizer", \.tokenizer),
-      texts("data", \.data), texts("validation", \.validation),
-      integer("sequence-length", \.sequenceLength, atLeast: 1), text("output", \.output),
-      text("method", \.method), choice("prompt", \.prompt), integer("prompt-length", \.promptLength, atLeast: 1),
-      text("prompt-init", \.promptInit), choice("head", \.head), choice("head-token", \.headToken),
-      choice("trainable", \.trainable),
-      choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
-      text("demonstration-data", \.demonstrationData), truncation,
-      text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),
-      integer("template-count", \.templateCount, atLeast: 1),
-      number("template-hamming-weight", \.templateHammingWeight, atLeast: 0),
-      text("inference-template", \.inferenceTemplate), names("labels", \.labels),
-      names("label-words", \.labelWords), integer("examples-per-label", \.examplesPerLabel, atLeast: 1),
-      texts("mix", \.mix),
-      text("device", \.device), boolean("strict-device", \.strictDevice), choice("weights", \.weights),
-      choice("compute-type", \.computeType),
-      integer("batch-size", \.options.batchSize, atLeast: 1), integer("accumulate", \.options.accumulate, atLeast: 1),
-      steps, epochs, boolean("shuffle", \.options.shuffles), noShuffle, seed,
-      choice("optimizer", \.options.optimizer), learningRate,
-      number("beta1", \.options.beta1, atLeast: 0, below: 1), number("beta2", \.options.beta2, atLeast: 0, below: 1),
-      number("epsilon", \.options.epsilon, atLeast: 0), number("weight-decay", \.options.weightDecay, atLeast: 0),
-      number("momentum", \.options.momentum, atLeast: 0, below: 1),
-      number("adafactor-decay", \.options.adafactor.decay, atLeast: 0),
-      number("adafactor-clip-threshold", \.options.adafactor.clipThreshold, atLeast: 0),
-      number("adafactor-gradient-epsilon", \.options.adafactor.gradientEpsilon, atLeast: 0),
-      number("adafactor-parameter-epsilon", \.options.adafactor.parameterEpsilon, atLeast: 0),
-      boolean("adafactor-scale-parameter", \.options.adafactor.scalesByParameter),
-      choice("schedule", \.options.schedule), integer("warmup", \.options.warmupSteps, atLeast: 0),
-      number("clip-norm", \.options.clipNorm, atLeast: 0), integer("log-every", \.options.logEvery, atLeast: 1),
-      integer("validate-every", \.options.validateEvery, atLeast: 0),
-      integer("patience", \.options.patience, atLeast: 0),
-      integer("keep", \.options.keep, atLeast: 1), integer("save-every", \.options.saveEvery, atLeast: 0),
-      number("time-limit", \.options.timeLimit, atLeast: 0),
-    ] + prompts
+  static let all = general + prompts
+
+  private static let general: [ConfigurationKey] = [
+    text("model", \.model), text("config-json", \.configJSON), text("tokenizer", \.tokenizer),
+    texts("data", \.data), texts("validation", \.validation),
+    integer("sequence-length", \.sequenceLength, atLeast: 1), text("output", \.output),
+    text("method", \.method), choice("prompt", \.prompt), integer("prompt-length", \.promptLength, atLeast: 1),
+    text("prompt-init", \.promptInit), choice("head", \.head), choice("head-token", \.headToken),
+    choice("trainable", \.trainable),
+    choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
+    text("demonstration-data", \.demonstrationData), truncation,
+    text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),
+    integer("template-count", \.templateCount, atLeast: 1),
+    templateHammingWeight,
+    text("inference-template", \.inferenceTemplate), names("labels", \.labels),
+    names("label-words", \.labelWords), integer("examples-per-label", \.examplesPerLabel, atLeast: 1),
+    texts("mix", \.mix),
+    text("device", \.device), boolean("strict-device", \.strictDevice), choice("weights", \.weights),
+    choice("compute-type", \.computeType),
+    integer("batch-size", \.options.batchSize, atLeast: 1), integer("accumulate", \.options.accumulate, atLeast: 1),
+    steps, epochs, boolean("shuffle", \.options.shuffles), noShuffle, seed,
+    choice("optimizer", \.options.optimizer), learningRate,
+    number("beta1", \.options.beta1, atLeast: 0, below: 1), number("beta2", \.options.beta2, atLeast: 0, below: 1),
+    number("epsilon", \.options.epsilon, atLeast: 0), number("weight-decay", \.options.weightDecay, atLeast: 0),
+    number("momentum", \.options.momentum, atLeast: 0, below: 1),
+    number("adafactor-decay", \.options.adafactor.decay, atLeast: 0),
+    number("adafactor-clip-threshold", \.options.adafactor.clipThreshold, atLeast: 0),
+    number("adafactor-gradient-epsilon", \.options.adafactor.gradientEpsilon, atLeast: 0),
+    number("adafactor-parameter-epsilon", \.options.adafactor.parameterEpsilon, atLeast: 0),
+    boolean("adafactor-scale-parameter", \.options.adafactor.scalesByParameter),
+    choice("schedule", \.options.schedule), integer("warmup", \.options.warmupSteps, atLeast: 0),
+    number("clip-norm", \.options.clipNorm, atLeast: 0), integer("log-every", \.options.logEvery, atLeast: 1),
+    integer("validate-every", \.options.validateEvery, atLeast: 0), integer("patience", \.options.patience, atLeast: 0),
+    integer("keep", \.options.keep, atLeast: 1), integer("save-every", \.options.saveEvery, atLeast: 0),
+    number("time-limit", \.options.timeLimit, atLeast: 0),
+  ]
 
   // MARK: - Kinds of keys
 
@@ -245,6 +245,15 @@ struct ConfigurationKey: Sendable {
     get: { configuration in
       configuration.truncate.isEmpty
         ? nil : .list(Truncation.names.filter { configuration.truncate.contains($0.value) }.map(\.name))
+    })
+
+  /// Written only where it was changed: few runs have a pool of templates.
+  private static let templateHammingWeight = ConfigurationKey(
+    name: "template-hamming-weight",
+    set: { configuration, value in checked(value, atLeast: 0) { configuration.templateHammingWeight = $0 } },
+    get: {
+      let weight = $0.templateHammingWeight
+      return weight == RunConfiguration().templateHammingWeight ? nil : .number(weight)
     })
 
   private static let learningRate = ConfigurationKey(

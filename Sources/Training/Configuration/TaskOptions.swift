@@ -102,7 +102,8 @@ extension RunConfiguration {
     if answers == .value {
       if format?.preset == nil || format?.labels == nil { format?.labelsAreValues = true }
       guard format?.labelsAreValues == true else {
-        throw MethodError.refused("--head regressor learns numbers, the labels of '\(format?.preset ?? "")' are classes")
+        throw MethodError.refused(
+          "--head regressor learns numbers, the labels of '\(format?.preset ?? "")' are classes")
       }
     } else if answers == .label, format?.labelsAreValues == true {
       throw MethodError.refused("the labels of '\(format?.preset ?? "")' are numbers: --head regressor learns them")
@@ -114,8 +115,9 @@ extension RunConfiguration {
   public func resolvedTruncation() throws -> Truncation {
     guard truncate.isEmpty, let preset else { return truncate }
     var truncation = try Preset.named(preset).truncationOptions
-    // A template of one's own may have nothing that may be cut.
-    if try taskFormat()?.pool()?.templates.contains(where: \.mayBeCut) != true {
+    // A template of one's own may have nothing that may be cut; files with tasks of their own are inputs by then.
+    let hasOwnTasks = try mix.contains { try MixtureEntry(argument: $0).preset != nil }
+    if try hasOwnTasks || taskFormat()?.pool()?.templates.contains(where: \.mayBeCut) != true {
       truncation.subtract([.longestFields, .lastFields])
     }
     return truncation

@@ -85,7 +85,9 @@ struct ExampleRow {
     case .string(let bytes): return ExampleLabel(String(decoding: bytes, as: UTF8.self), kind: .string)
     case .bool(let truth): return ExampleLabel(truth ? "true" : "false", kind: .boolean)
     case .number(let bytes):
-      let isInteger = bytes.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "-") }
+      let isInteger = bytes.allSatisfy {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "-")
+      }
       return ExampleLabel(String(decoding: bytes, as: UTF8.self), kind: isInteger ? .integer : .number)
     default: throw error("field 'label' is \(value.kind); a string, a number or a boolean is needed")
     }

@@ -5,7 +5,7 @@ public struct TaskData: Sendable {
   /// What to train on, one file after the other.
   public var examples: [Example]
   public var validation: [Example]?
-  /// Nil for plain rows of inputs and targets; its labels are settled.
+  /// Nil for plain rows of inputs and targets, and for files with tasks of their own; its labels are settled.
   public var task: TaskFormat?
   /// Nil for a single file.
   public var mixture: Mixture?
@@ -19,13 +19,16 @@ public struct TaskData: Sendable {
   public init(_ configuration: RunConfiguration, readsRows: Bool = false) throws {
     let entries = try configuration.mix.map { try MixtureEntry(argument: $0) }
     let paths = try Self.paths(configuration, entries)
-    let isPlain = try configuration.taskFormat(readsRows: readsRows) == nil
+    let common = try configuration.taskFormat(readsRows: readsRows)
+    let validationPath = try Self.validationPath(configuration)
     var files: [[Example]]
-    if isPlain {
-      files = try paths.map { try ExampleFile.read($0) }
-      validation = try Self.validationPath(configuration).map { try ExampleFile.read($0) }
-    } else {
-      var format = try configuration.taskFormat(readsRows: readsRows) ?? TaskFormat()
+    if entries.contains(where: { $0.preset != nil }) {
+      files = try Self.ownTasks(entries, common, configuration)
+      validation = try validationPath.map { path in
+        var task = common
+        return try ExampleFile.read(path, for: &task).map(\.plain)
+      }
+    } else if var format = common {
       let rows = try paths.map { try ExampleFile.rows($0, format.rows) }
       try format.settleLabels(from: Array(rows.joined()))
       files = try rows.map { try format.inWords($0) }
@@ -34,10 +37,11 @@ public struct TaskData: Sendable {
           try Self.few(perLabel, of: $0, format, seed: configuration.options.seed, file: $1)
         }
       }
-      validation = try Self.validationPath(configuration).map {
-        try format.inWords(try ExampleFile.rows($0, format.rows))
-      }
+      validation = try validationPath.map { try format.inWords(try ExampleFile.rows($0, format.rows)) }
       task = format
+    } else {
+      files = try paths.map { try ExampleFile.read($0) }
+      validation = try validationPath.map { try ExampleFile.read($0) }
     }
     examples = Array(files.joined())
     if !entries.isEmpty { mixture = try Mixture(counts: files.map(\.count), weights: entries.map(\.weight)) }
@@ -52,6 +56,24 @@ public struct TaskData: Sendable {
       lines.append(example.source.line)
     }
     return lines
+  }
+
+  /// The files of tasks that differ, each in its own words; what is left of them is inputs and targets.
+  private static func ownTasks(
+    _ entries: [MixtureEntry], _ common: TaskFormat?, _ configuration: RunConfiguration
+  ) throws -> [[Example]] {
+    guard try configuration.resolvedMethod().head.kind.answers == .text else {
+      throw MethodError.refused("--mix of files with presets of their own needs --head language-model")
+    }
+    return try entries.map { entry in
+      var task = try entry.preset.map { try Preset.named($0).format } ?? common
+      var examples = try ExampleFile.read(entry.path, for: &task)
+      if let perLabel = configuration.examplesPerLabel {
+        guard let task else { throw withoutLabels(entry.path) }
+        examples = try few(perLabel, of: examples, task, seed: configuration.options.seed, file: entry.path)
+      }
+      return examples.map(\.plain)
+    }
   }
 
   private static func paths(_ configuration: RunConfiguration, _ entries: [MixtureEntry]) throws -> [String] {
@@ -75,12 +97,19 @@ public struct TaskData: Sendable {
     return configuration.validation.first
   }
 
+  private static func withoutLabels(_ file: String) -> MethodError {
+    .refused("--examples-per-label needs labels that are classes, and \(file) has none")
+  }
+
   private static func few(
     _ perLabel: Int, of examples: [Example], _ format: TaskFormat, seed: UInt64, file: String
   ) throws -> [Example] {
-    guard !format.labelsAreValues, let labels = format.labels else {
-      throw MethodError.refused("--examples-per-label needs labels that are classes, and \(file) has none")
-    }
+    guard !format.labelsAreValues, let labels = format.labels else { throw withoutLabels(file) }
     return try FewShotSample.choose(perLabel, of: examples, labels: labels, seed: seed, file: file)
   }
+}
+
+extension Example {
+  /// Its input and targets alone.
+  fileprivate var plain: Example { Example(input: input, targets: targets, source: source, part: part) }
 }
