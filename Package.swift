@@ -16,7 +16,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "3.10.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
@@ -29,7 +28,7 @@ let package = Package(
     .target(
       name: "Kernels", path: "Kernels",
       resources: [
-        "attention_cpu", "attention_gpu", "attention_plain", "columns", "elementwise", "functions", "lanes",
+        "attention_cpu", "attention_gpu", "attention_plain", "builtins", "columns", "elementwise", "functions", "lanes",
         "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_plain", "normalization", "operands", "optimizers",
         "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
@@ -38,7 +37,6 @@ let package = Package(
       dependencies: [
         "Compute", "COpenCL", "Kernels",
         .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
       ]),
 
     // MARK: - Models and methods
@@ -48,7 +46,11 @@ let package = Package(
       name: "Tokenizers",
       dependencies: [.product(name: "Collections", package: "swift-collections")]),
     .target(name: "LanguageModels", dependencies: ["Compute", "Autodiff"]),
-    .target(name: "PromptTuning", dependencies: ["Compute", "Autodiff", "Tokenizers", "LanguageModels"]),
+    .target(
+      name: "PromptTuning",
+      dependencies: [
+        "Compute", "Autodiff", "Tokenizers", "LanguageModels", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
 
     // MARK: - Training, evaluation, conformance
 
@@ -82,7 +84,7 @@ let package = Package(
     .testTarget(name: "OpenCLBackendTests", dependencies: ["OpenCLBackend", "COpenCL", "Compute", "Kernels"]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
     .testTarget(name: "CPUBackendTests", dependencies: ["Compute", "CPUBackend"]),
-    .testTarget(name: "ConformanceTests", dependencies: ["Conformance", "TestSupport"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["Autodiff", "Conformance", "LanguageModels", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "TestSupport"]),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "TestSupport"], resources: [.copy("Fixtures")]),

@@ -26,6 +26,8 @@
 #include "visibility.cl"
 
 #define LEFT_OF(v, width) min(16, (width) - 16 * (v))
+// Vector v of the columns of a head; nothing behind the last column is read.
+#define PART(v, row, width) ((width) % 16 == 0 ? vload16(v, row) : load((row) + 16 * (v), LEFT_OF(v, width), 0.0f))
 
 // Rows first ... first + count - 1 of a matrix, HEAD columns each, as columns of `to`: to[d] holds column d of 16 rows.
 inline void transpose(
@@ -123,7 +125,7 @@ __kernel void attention_forward(
         for (int c = 0; c < VALUE_VECTORS; c++) {
           float16 sum = sums[i * VALUE_VECTORS + c] * (float16)rescale;
           for (int j = max(from, 0); j < to; j++)
-            sum = fma((float16)weight[j], vload16(c, values + j * value_stride), sum);
+            sum = fma((float16)weight[j], PART(c, values + j * value_stride, VALUE_WIDTH), sum);
           sums[i * VALUE_VECTORS + c] = sum;
         }
       }
@@ -182,7 +184,7 @@ __kernel void attention_query_gradient(
         for (int c = 0; c < HEAD_VECTORS; c++) {
           float16 sum = sums[i * HEAD_VECTORS + c];
           for (int j = max(from, 0); j < to; j++)
-            sum = fma((float16)change[j], vload16(c, key_rows + j * key_stride), sum);
+            sum = fma((float16)change[j], PART(c, key_rows + j * key_stride, HEAD_WIDTH), sum);
           sums[i * HEAD_VECTORS + c] = sum;
         }
         if (has_table)
@@ -243,12 +245,12 @@ __kernel void attention_key_gradient(
         vstore16(p, 0, weight);
         vstore16(p * (products - (float16)inner[place]), 0, change);
         for (int c = 0; c < HEAD_VECTORS; c++) {
-          const float16 row = vload16(c, query);
+          const float16 row = PART(c, query, HEAD_WIDTH);
           for (int j = from; j < to; j++)
             key_sums[j * HEAD_VECTORS + c] = fma((float16)change[j], row, key_sums[j * HEAD_VECTORS + c]);
         }
         for (int c = 0; c < VALUE_VECTORS; c++) {
-          const float16 row = vload16(c, upstream);
+          const float16 row = PART(c, upstream, VALUE_WIDTH);
           for (int j = from; j < to; j++)
             value_sums[j * VALUE_VECTORS + c] = fma((float16)weight[j], row, value_sums[j * VALUE_VECTORS + c]);
         }

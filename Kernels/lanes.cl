@@ -5,8 +5,8 @@
 //   GROUP  work-items of a work-group, a power of two; they share one row
 //   BLOCK  elements that a work-group handles in the kernels that know no rows
 //
-// A loop over a row runs over vectors; the lanes behind the row's end are loaded as a neutral value and not stored.
-// Loads may read up to 15 floats behind the end of a row: every buffer has 256 bytes of slack at its end.
+// A loop over a row runs over vectors; the lanes behind the row's end hold a neutral value and are not stored. Nothing is
+// read behind the end of a row: it may lie outside the buffer, or another work-group may be writing there.
 
 #ifndef WIDTH
 #define WIDTH 1
@@ -40,7 +40,10 @@ typedef int16 ivec;
 #define AS_VEC as_float16
 #define AS_IVEC as_int16
 inline vec load(const __global float *p, int left, float neutral) {
-  return LANES < (int16)left ? vload16(0, p) : (float16)neutral;
+  if (left >= 16) return vload16(0, p);
+  float lanes[16];
+  for (int i = 0; i < 16; i++) lanes[i] = i < left ? p[i] : neutral;
+  return vload16(0, lanes);
 }
 inline void store(vec v, __global float *p, int left) {
   if (left >= 16) {
@@ -51,14 +54,17 @@ inline void store(vec v, __global float *p, int left) {
     for (int i = 0; i < left; i++) p[i] = lanes[i];
   }
 }
+// The upper half, element by element: compilers make it v.hi again, but Oclgrind takes one of the indices of such a
+// shuffle for an undefined element.
+inline float8 upper(vec v) { return (float8)(v.s8, v.s9, v.sa, v.sb, v.sc, v.sd, v.se, v.sf); }
 inline float lanes_sum(vec v) {
-  const float8 a = v.lo + v.hi;
+  const float8 a = v.lo + upper(v);
   const float4 b = a.lo + a.hi;
   const float2 c = b.lo + b.hi;
   return c.lo + c.hi;
 }
 inline float lanes_max(vec v) {
-  const float8 a = fmax(v.lo, v.hi);
+  const float8 a = fmax(v.lo, upper(v));
   const float4 b = fmax(a.lo, a.hi);
   const float2 c = fmax(b.lo, b.hi);
   return fmax(c.lo, c.hi);

@@ -45,7 +45,7 @@ inline void multiply_add(
 
 // Work-item (tile of rows, panel, batch): output = activation(alpha A op(B) + beta C + bias). The panels of a batch
 // are panel_batch apart (0: shared), those of B panel_stride, and the rows inside a panel panel_row: COLUMNS for packed
-// panels, or n to read an unpacked B as it lies (up to COLUMNS - 1 elements behind its end; the buffer has the slack).
+// panels, or n to read an unpacked B as it lies, if n is a multiple of COLUMNS.
 __kernel void matmul_tiles(
     TENSOR(const float, a), TENSOR(const panel_type, panels), TENSOR(const float, bias), TENSOR(const float, addend),
     TENSOR(float, output), int m, int n, int k, ulong a_row, ulong a_column, ulong a_batch, ulong panel_row,

@@ -62,6 +62,9 @@ STATUS(clRetainContext,
 STATUS(clReleaseContext,
        (cl_context a),
        (a))
+STATUS(clGetContextInfo,
+       (cl_context a, cl_context_info b, size_t c, void *d, size_t *e),
+       (a, b, c, d, e))
 STATUS(clReleaseCommandQueue,
        (cl_command_queue a),
        (a))
@@ -81,15 +84,18 @@ STATUS(clGetProgramBuildInfo,
 STATUS(clReleaseProgram,
        (cl_program a),
        (a))
+STATUS(clCreateKernelsInProgram,
+       (cl_program a, cl_uint b, cl_kernel *c, cl_uint *d),
+       (a, b, c, d))
+STATUS(clGetKernelInfo,
+       (cl_kernel a, cl_kernel_info b, size_t c, void *d, size_t *e),
+       (a, b, c, d, e))
 STATUS(clReleaseKernel,
        (cl_kernel a),
        (a))
 STATUS(clSetKernelArg,
        (cl_kernel a, cl_uint b, size_t c, const void *d),
        (a, b, c, d))
-STATUS(clGetKernelWorkGroupInfo,
-       (cl_kernel a, cl_device_id b, cl_kernel_work_group_info c, size_t d, void *e, size_t *f),
-       (a, b, c, d, e, f))
 STATUS(clEnqueueNDRangeKernel,
        (cl_command_queue a, cl_kernel b, cl_uint c, const size_t *d, const size_t *e, const size_t *f,
         cl_uint g, const cl_event *h, cl_event *i),

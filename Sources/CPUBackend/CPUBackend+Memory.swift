@@ -44,6 +44,9 @@ extension CPUBackend {
     }
   }
 
+  /// Memory of the host is memory of every `CPUBackend`.
+  public func owns(_ tensor: Tensor) -> Bool { tensor.storage is CPUStorage }
+
   /// Every call has finished when it returns.
   public func synchronize() throws {}
 }

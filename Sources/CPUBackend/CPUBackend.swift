@@ -20,6 +20,23 @@ public final class CPUBackend: ComputeBackend {
     try self.init(threads: threads, instructionSet: best)
   }
 
+  /// The instruction sets that this processor runs and that there are loops for, the plainest first: `sse2`, `avx2`,
+  /// `avx512`, `avx512-bf16`, `neon`.
+  ///
+  /// The last one is taken unless another is asked for.
+  public static var instructionSets: [String] { InstructionSet.available.map(\.name) }
+
+  /// The processor with the loops for one instruction set, which checking them needs.
+  ///
+  /// - Throws: `ComputeError.noSuchDevice` if this processor does not have it.
+  public convenience init(threads: Int? = nil, instructionSet name: String) throws {
+    guard let instructionSet = InstructionSet.available.first(where: { $0.name == name }) else {
+      throw ComputeError.noSuchDevice(
+        "cpu: there is no instruction set `\(name)` here; there are \(Self.instructionSets.joined(separator: ", "))")
+    }
+    try self.init(threads: threads, instructionSet: instructionSet)
+  }
+
   init(threads: Int?, instructionSet: InstructionSet) throws {
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let count = threads ?? cores

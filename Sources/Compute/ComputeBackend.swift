@@ -23,10 +23,26 @@ public protocol DeviceMemory: AnyObject {
   /// Copies elements between tensors of one type and count; the two do not overlap.
   func copy(_ source: Tensor, to destination: Tensor) throws
 
+  /// Whether a tensor lies in this backend's memory.
+  ///
+  /// The default body says yes.
+  func owns(_ tensor: Tensor) -> Bool
+
+  /// How many objects of each kind the driver keeps for this backend (programs, kernels, ...), tensors' memory left
+  /// out, after everything asked for is done.
+  ///
+  /// Equal calls leave equal numbers, else something is lost. The default body knows of none.
+  func driverObjects() throws -> [String: Int]
+
   /// Waits until everything asked for so far is done.
   ///
   /// - Throws: what a kernel that was still running failed with.
   func synchronize() throws
+}
+
+extension DeviceMemory {
+  public func owns(_ tensor: Tensor) -> Bool { true }
+  public func driverObjects() throws -> [String: Int] { [:] }
 }
 
 /// A device that can train and run a transformer.
@@ -34,14 +50,15 @@ public protocol DeviceMemory: AnyObject {
 /// The requirements are kernels: they write into memory that they are given and rely on shapes, types and row numbers
 /// having been checked. What callers use are the checked operations in the extensions (`matmul`, `softmax`, ...), one
 /// file per family beside the kernels' contract, each with its vector-Jacobian products (`...Backward`). Composite
-/// operations are built there from the kernels, so that a new backend has little to write.
+/// operations are built there from the kernels, and kernels that others can stand in for have default bodies
+/// (`Defaults`), so that a new backend has little to write.
 ///
 /// For every kernel: matrices are row-major and dense; sums accumulate in `f32` or better; an output never overlaps an
 /// input unless its contract says so; the same call on the same device gives the same bits; NaN and infinity pass
 /// through as IEEE arithmetic has it; an output without elements is never asked for.
 public protocol ComputeBackend: DeviceMemory, MatmulKernels, SoftmaxKernels, NormalizationKernels, ActivationKernels,
   ElementwiseKernels, RowKernels, RotaryKernels, CrossEntropyKernels, AttentionKernels, OptimizerKernels,
-  ReductionKernels, DropoutKernels
+  ReductionKernels, DropoutKernels, BuiltinKernels
 {
 }
 
@@ -95,6 +112,9 @@ extension ComputeBackend {
   }
 
   func require(_ tensor: Tensor, _ dtype: DType, _ operation: String, _ argument: String) throws {
+    guard owns(tensor) else {
+      throw ComputeError.invalidArgument(operation: operation, "\(argument) lies on another device")
+    }
     guard tensor.dtype == dtype else {
       throw ComputeError.unsupportedDType(operation: operation, argument: argument, tensor.dtype)
     }

@@ -16,6 +16,8 @@ public enum ComputeError: Error, Sendable, CustomStringConvertible {
   case deviceFailure(device: String, code: String, operation: String, detail: String)
   /// Device code that does not build: the kernel source's name and the compiler's log.
   case buildFailure(device: String, program: String, log: String)
+  /// Something that this backend does not do, in words.
+  case unsupported(operation: String, String)
   /// No device of that description.
   case noSuchDevice(String)
 
@@ -25,7 +27,7 @@ public enum ComputeError: Error, Sendable, CustomStringConvertible {
       "\(operation): shapes \(first) and \(second) do not go together"
     case .unsupportedDType(let operation, let argument, let dtype):
       "\(operation): \(argument) cannot be \(dtype.rawValue)"
-    case .invalidArgument(let operation, let detail):
+    case .invalidArgument(let operation, let detail), .unsupported(let operation, let detail):
       "\(operation): \(detail)"
     case .indexOutOfRange(let operation, let index, let bound):
       "\(operation): row \(index) is outside 0..<\(bound)"

@@ -14,6 +14,8 @@ public struct DeviceDescription: Sendable, Hashable {
   public var memoryBytes: Int
   /// Cores or compute units.
   public var computeUnits: Int
+  /// Numbers below 2^-126 may be taken for 0, as inputs and as results, which OpenCL allows.
+  public var flushesDenormals: Bool
   /// Further facts by name (`platform`, `driver`, `version`, `instruction set`), in the order to print them.
   public var details: [(name: String, value: String)] { detailList.map { ($0.name, $0.value) } }
 
@@ -26,13 +28,14 @@ public struct DeviceDescription: Sendable, Hashable {
 
   public init(
     id: String, name: String, kind: Kind, memoryBytes: Int, computeUnits: Int,
-    details: [(name: String, value: String)] = []
+    flushesDenormals: Bool = false, details: [(name: String, value: String)] = []
   ) {
     self.id = id
     self.name = name
     self.kind = kind
     self.memoryBytes = memoryBytes
     self.computeUnits = computeUnits
+    self.flushesDenormals = flushesDenormals
     self.detailList = details.map { Detail(name: $0.name, value: $0.value) }
   }
 }

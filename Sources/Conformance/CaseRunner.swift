@@ -16,6 +16,7 @@ struct CaseRunner {
       let first = try runGuarded(prepared)
       // What the first run left may be a table that the backend keeps; what later ones add is lost.
       let kept = backend.memory.current
+      let objects = try backend.driverObjects()
       var worst = try judge(first, prepared)
       let second = try runGuarded(prepared)
       for (name, values) in first.sorted(by: { $0.key < $1.key }) {
@@ -29,11 +30,18 @@ struct CaseRunner {
       guard lost <= 0 else {
         throw Failure(reason: "\(lost) bytes of device memory were not given back", worst: worst)
       }
+      for (kind, count) in try backend.driverObjects().sorted(by: { $0.key < $1.key }) {
+        guard count <= objects[kind] ?? 0 else {
+          throw Failure(reason: "\(kind): \(objects[kind] ?? 0) became \(count) by equal calls", worst: worst)
+        }
+      }
       return (.passed, "", worst)
     } catch let failure as Failure {
       return (.failed, failure.reason, failure.worst)
     } catch let error as ConformanceError where error.isSkip {
       return (.skipped, error.description, nil)
+    } catch ComputeError.unsupported(let operation, let detail) {
+      return (.skipped, "\(operation): \(detail)", nil)
     } catch {
       return (.failed, oneLine(error), nil)
     }
@@ -65,7 +73,8 @@ struct CaseRunner {
   /// - Throws: `Failure` if it is beyond its tolerance, or a result is missing or has another shape.
   private func judge(_ results: [String: HostTensor], _ prepared: PreparedCase) throws -> WorstError? {
     var worst: WorstError?
-    for (name, expectation) in prepared.expectations.sorted(by: { $0.key < $1.key }) {
+    let expectations = prepared.expectations(flushesDenormals: backend.device.flushesDenormals)
+    for (name, expectation) in expectations.sorted(by: { $0.key < $1.key }) {
       guard let result = results[name] else { throw Failure(reason: "\(name) was not computed") }
       guard result.shape == expectation.shape else {
         throw Failure(reason: "\(name) has shape \(result.shape), not \(expectation.shape)")

@@ -27,7 +27,7 @@ public enum ConformanceSuite {
       reports.append(report)
       progress(report)
     }
-    return ConformanceReport(device: backend.device.id, deviceName: backend.device.name, cases: reports)
+    return ConformanceReport(of: backend.device, cases: reports)
   }
 
   /// The cases that a filter names.

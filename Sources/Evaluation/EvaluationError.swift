@@ -10,8 +10,6 @@ public enum EvaluationError: Error, Sendable, CustomStringConvertible {
   case badContext(index: Int, reason: String)
   /// A score that is NaN or infinite.
   case nonFiniteScores(index: Int, step: Int)
-  /// A text that cannot be turned into a vector.
-  case badText(place: String, reason: String)
   /// A prediction, or a row it belongs to, that a metric cannot use.
   case badAnswer(place: String, reason: String)
   /// A loss that is NaN or infinite.
@@ -25,7 +23,6 @@ public enum EvaluationError: Error, Sendable, CustomStringConvertible {
     case .badContext(let index, let reason): "input \(index + 1) \(reason)"
     case .nonFiniteScores(let index, let step):
       "input \(index + 1): a score of new token \(step + 1) is not finite"
-    case .badText(let place, let reason): "\(place): the text \(reason)"
     case .badAnswer(let place, let reason): "\(place): \(reason)"
     case .nonFiniteLoss(let example): "\(example): the loss is not finite"
     }

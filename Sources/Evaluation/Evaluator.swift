@@ -55,14 +55,14 @@ public struct Evaluator {
       values.updateValue(
         try metric.value(of: ScoredAnswers(predictions, for: examples, task: task)), forKey: metric.rawValue)
     }
-    let choices = try promptedModel.choices(of: wantsText ? contexts : scored)
+    let encoded = wantsText ? contexts : scored
+    let choices = try promptedModel.choices(of: encoded)
     let rows = examples.indices.map { place in
       PredictionRow(
         loss: wantsLoss ? losses[place].mean : nil, tokens: wantsLoss ? losses[place].tokens : nil,
         prediction: wantsText ? predictions[place] : nil, targets: wantsText ? examples[place].targets : nil,
-        choice: choices?[place])
+        similarity: encoded.isEmpty ? nil : encoded[place].similarity, choice: choices?[place])
     }
-    let encoded = wantsText ? contexts : scored
     return EvaluationResult(
       report: EvaluationReport(examples: examples.count, metrics: values), rows: rows,
       cutExamples: encoded.count { $0.cutDemonstrations > 0 || $0.cutInputTokens > 0 },

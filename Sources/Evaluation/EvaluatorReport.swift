@@ -47,15 +47,18 @@ public struct PredictionRow: Sendable, Hashable, Codable {
   public var length: Int?
   /// The weight of each prompt of a pool.
   public var pool_weights: [Float]?
+  /// How similar the most similar demonstration is, where they are retrieved.
+  public var similarity: Double?
 
   public init(
     loss: Double? = nil, tokens: Int? = nil, prediction: String? = nil, targets: [String]? = nil,
-    choice: ChosenPrompt? = nil
+    similarity: Double? = nil, choice: ChosenPrompt? = nil
   ) {
     self.loss = loss
     self.tokens = tokens
     self.prediction = prediction
     self.targets = targets
+    self.similarity = similarity
     position = choice?.position
     length = choice?.length
     pool_weights = choice?.poolWeights

@@ -43,11 +43,6 @@ private struct AttentionCall {
     case keys
   }
 
-  /// Wider heads would not fit into the private or local memory that the tuned kernels keep.
-  private static let widestHead = 512
-  /// Work-items of a work-group of attention_gpu.cl.
-  private static let group = 64
-
   let backend: OpenCLBackend
   let tables: LayoutTables
   let attributes: AttentionAttributes
@@ -103,31 +98,28 @@ private struct AttentionCall {
 
   /// Partial sums of a relative table's gradient: one per query in attention_gpu.cl, one per tile elsewhere.
   var tableSlices: Int {
-    backend.variant == .gpu && width <= Self.widestHead && valueWidth <= Self.widestHead
+    backend.variant == .gpu && width <= ProgramKey.widestHead && valueWidth <= ProgramKey.widestHead
       ? q.rowCount : tables.tileCount
   }
 
   func run(_ kernel: String, heads: Int, tiles: Int, _ arguments: [KernelArgument]) throws {
-    if backend.variant == .cpu, width <= Self.widestHead, valueWidth <= Self.widestHead {
-      let program = ProgramKey(
-        file: "attention_cpu.cl",
-        parameters: ["HEAD_WIDTH": width, "VALUE_WIDTH": valueWidth, "TILE": LayoutTables.tile])
+    if backend.variant == .cpu, width <= ProgramKey.widestHead, valueWidth <= ProgramKey.widestHead {
+      let program = ProgramKey.attention(.cpu, width: width, valueWidth: valueWidth)
       return try backend.run(program, kernel, groups: [heads, tiles], local: [1, 1], arguments)
     }
     let tile = LayoutTables.tile
-    if backend.variant == .gpu, width <= Self.widestHead, valueWidth <= Self.widestHead {
-      let program = ProgramKey(
-        file: "attention_gpu.cl",
-        parameters: ["HEAD_WIDTH": width, "VALUE_WIDTH": valueWidth, "GROUP": Self.group])
-      return try backend.run(program, kernel, groups: [heads, tile, tiles], local: [Self.group, 1, 1], arguments)
+    if backend.variant == .gpu, width <= ProgramKey.widestHead, valueWidth <= ProgramKey.widestHead {
+      let program = ProgramKey.attention(.gpu, width: width, valueWidth: valueWidth)
+      let local = [ProgramKey.attentionGroup, 1, 1]
+      return try backend.run(program, kernel, groups: [heads, tile, tiles], local: local, arguments)
     }
     try backend.run(
-      ProgramKey(file: "attention_plain.cl"), kernel, groups: [heads, tile, tiles], local: [1, 1, 1], arguments)
+      .plainAttention, kernel, groups: [heads, tile, tiles], local: [1, 1, 1], arguments)
   }
 
   func runInner(_ cotangent: Tensor, _ output: Tensor, into inner: Tensor) throws {
     try backend.run(
-      ProgramKey(file: "attention_plain.cl"), "attention_inner", groups: [inner.count], local: [1],
+      .plainAttention, "attention_inner", groups: [inner.count], local: [1],
       [.tensor(cotangent), .tensor(output), .tensor(inner), .size(inner.count), .int(valueWidth)])
   }
 }

@@ -1,27 +1,38 @@
 import COpenCL
 import Compute
 
+/// How large the buffers of a pool are.
+enum BufferSizes {
+  /// In steps, and kept for reuse.
+  case pooled
+  /// As large as asked for, never kept.
+  case exact
+}
+
 /// Buffers of a context, kept for reuse by size.
 ///
 /// Commands run in order on one queue, so a buffer may be handed out again while commands that use its former contents
 /// still wait.
 final class BufferPool {
   private(set) var usage = MemoryUsage()
+  /// Buffers that the driver holds for this pool, in use or kept.
+  private(set) var live = 0
+  /// Those of them that wait for reuse.
+  var kept: Int { free.values.reduce(0) { $0 + $1.count } }
   private let context: cl_context
   private let device: OpenCLDevice
   private let limit: Int
+  private let sizes: BufferSizes
   private var free: [Int: [DeviceBuffer]] = [:]
-
-  /// Bytes behind the last element that may be read (never written) by a vector load at the end of a row.
-  static let slack = 256
 
   /// Bytes that may be kept beyond what was once in use: buffers of neighbouring sizes do not fit each other's requests.
   private static let spare = 64 << 20
 
-  init(context: cl_context, device: OpenCLDevice, limit: Int) {
+  init(context: cl_context, device: OpenCLDevice, limit: Int, sizes: BufferSizes = .pooled) {
     self.context = context
     self.device = device
     self.limit = limit
+    self.sizes = sizes
     clRetainContext(context)
   }
 
@@ -30,11 +41,23 @@ final class BufferPool {
     clReleaseContext(context)
   }
 
-  /// A buffer of at least that many bytes and the slack.
+  /// What the driver counts as references to the context; 0 if it does not tell.
+  var contextReferences: Int {
+    var count: cl_uint = 0
+    let status = clGetContextInfo(
+      context, cl_context_info(CL_CONTEXT_REFERENCE_COUNT), MemoryLayout<cl_uint>.size, &count, nil)
+    return status == CL_SUCCESS ? Int(count) : 0
+  }
+
+  /// A buffer of at least that many bytes.
   ///
   /// - Throws: `ComputeError.outOfMemory`.
   func take(_ byteCount: Int) throws -> DeviceBuffer {
-    let capacity = Self.capacity(for: byteCount)
+    let capacity =
+      switch sizes {
+      case .pooled: Self.capacity(for: byteCount)
+      case .exact: max(byteCount, 1)
+      }
     if let buffer = free[capacity]?.popLast() {
       usage.pooled -= capacity
       count(capacity)
@@ -55,6 +78,7 @@ final class BufferPool {
         device: device.id, requested: byteCount,
         detail: "\(OpenCLStatus.name(status)), \(usage.current) bytes in use")
     }
+    live += 1
     count(capacity)
     return DeviceBuffer(handle: handle, capacity: capacity)
   }
@@ -63,8 +87,8 @@ final class BufferPool {
     usage.current -= buffer.capacity
     // Batches of ever new sizes would otherwise pile up buffers that fit nothing.
     let bound = min(limit, usage.peak - usage.current + Self.spare)
-    guard usage.pooled + buffer.capacity <= bound else {
-      clReleaseMemObject(buffer.handle)
+    guard case .pooled = sizes, usage.pooled + buffer.capacity <= bound else {
+      release(buffer)
       return
     }
     usage.pooled += buffer.capacity
@@ -73,7 +97,7 @@ final class BufferPool {
 
   /// Returns everything unused to the driver.
   func trim() {
-    for buffer in free.values.joined() { clReleaseMemObject(buffer.handle) }
+    for buffer in free.values.joined() { release(buffer) }
     free = [:]
     usage.pooled = 0
   }
@@ -84,6 +108,11 @@ final class BufferPool {
     return (status == CL_SUCCESS ? handle : nil, status)
   }
 
+  private func release(_ buffer: DeviceBuffer) {
+    clReleaseMemObject(buffer.handle)
+    live -= 1
+  }
+
   private func count(_ capacity: Int) {
     usage.current += capacity
     usage.peak = max(usage.peak, usage.current)
@@ -92,7 +121,7 @@ final class BufferPool {
   /// Sizes are rounded up in steps of an eighth of their power of two, so that nearly equal sizes share a bucket and at
   /// most an eighth is lost.
   static func capacity(for byteCount: Int) -> Int {
-    let needed = max(byteCount + slack, 256)
+    let needed = max(byteCount, 256)
     let step = max(256, (1 << (Int.bitWidth - 1 - needed.leadingZeroBitCount)) / 8)
     return (needed + step - 1) / step * step
   }

@@ -5,6 +5,10 @@ import Compute
 final class CommandQueue {
   private let queue: cl_command_queue
   private let device: OpenCLDevice
+  /// Host writes, fills and copies replace whole buffers.
+  ///
+  /// A checking driver may note what is initialised per command and forget, with a part, the rest (Oclgrind does).
+  private let writesWhole: Bool
   /// Copies of host memory that a command may still be reading.
   private var staged: [UnsafeMutableRawPointer] = []
   private var stagedBytes = 0
@@ -12,7 +16,7 @@ final class CommandQueue {
   /// Up to here host memory is copied aside instead of waiting for the queue to reach the transfer.
   private static let stagingLimit = 1 << 20
 
-  init(context: cl_context, handle: cl_device_id, device: OpenCLDevice) throws {
+  init(context: cl_context, handle: cl_device_id, device: OpenCLDevice, writesWhole: Bool) throws {
     var status: cl_int = CL_SUCCESS
     guard let queue = clCreateCommandQueue(context, handle, 0, &status), status == CL_SUCCESS else {
       throw ComputeError.deviceFailure(
@@ -20,6 +24,7 @@ final class CommandQueue {
     }
     self.queue = queue
     self.device = device
+    self.writesWhole = writesWhole
   }
 
   deinit {
@@ -34,11 +39,33 @@ final class CommandQueue {
     try check(status, "clFinish", "")
   }
 
-  func write(_ bytes: UnsafeRawBufferPointer, to buffer: cl_mem, at offset: Int) throws {
+  /// Fills a whole buffer with bits that are NaN as floats and -1 as integers.
+  func poison(_ buffer: DeviceBuffer) throws {
+    try [UInt8](repeating: 0xFF, count: buffer.capacity).withUnsafeBytes { try writeBlocking($0, to: buffer.handle) }
+  }
+
+  /// Reads a whole buffer, replaces a part and writes it back.
+  private func replace(_ buffer: DeviceBuffer, at offset: Int, with bytes: UnsafeRawBufferPointer) throws {
+    var contents = [UInt8](repeating: 0, count: buffer.capacity)
+    try contents.withUnsafeMutableBytes {
+      try read(buffer.handle, at: 0, into: $0)
+      UnsafeMutableRawBufferPointer(rebasing: $0[offset...]).copyMemory(from: bytes)
+    }
+    try contents.withUnsafeBytes { try writeBlocking($0, to: buffer.handle) }
+  }
+
+  private func writeBlocking(_ bytes: UnsafeRawBufferPointer, to buffer: cl_mem, at offset: Int = 0) throws {
+    let status = clEnqueueWriteBuffer(
+      queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, bytes.baseAddress, 0, nil, nil)
+    try check(status, "clEnqueueWriteBuffer", "\(bytes.count) bytes")
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, to target: DeviceBuffer, at offset: Int) throws {
     guard let source = bytes.baseAddress else { return }
+    if writesWhole { return try replace(target, at: offset, with: bytes) }
+    let buffer = target.handle
     if bytes.count > Self.stagingLimit {
-      let status = clEnqueueWriteBuffer(queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, source, 0, nil, nil)
-      return try check(status, "clEnqueueWriteBuffer", "\(bytes.count) bytes")
+      return try writeBlocking(bytes, to: buffer, at: offset)
     }
     if stagedBytes > 16 * Self.stagingLimit { try finish() }
     let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 64)
@@ -56,14 +83,24 @@ final class CommandQueue {
     releaseStaged()  // the queue has passed every earlier transfer
   }
 
-  func fill(_ buffer: cl_mem, with value: Float, at offset: Int, count: Int) throws {
+  func fill(_ buffer: DeviceBuffer, with value: Float, at offset: Int, count: Int) throws {
+    if writesWhole {
+      return try [Float](repeating: value, count: count).withUnsafeBytes { try replace(buffer, at: offset, with: $0) }
+    }
     var value = value
-    let status = clEnqueueFillBuffer(queue, buffer, &value, 4, offset, count * 4, 0, nil, nil)
+    let status = clEnqueueFillBuffer(queue, buffer.handle, &value, 4, offset, count * 4, 0, nil, nil)
     try check(status, "clEnqueueFillBuffer", "\(count * 4) bytes")
   }
 
-  func copy(_ source: cl_mem, at sourceOffset: Int, to target: cl_mem, at targetOffset: Int, byteCount: Int) throws {
-    let status = clEnqueueCopyBuffer(queue, source, target, sourceOffset, targetOffset, byteCount, 0, nil, nil)
+  func copy(
+    _ source: cl_mem, at sourceOffset: Int, to target: DeviceBuffer, at targetOffset: Int, byteCount: Int
+  ) throws {
+    if writesWhole {
+      var bytes = [UInt8](repeating: 0, count: byteCount)
+      try bytes.withUnsafeMutableBytes { try read(source, at: sourceOffset, into: $0) }
+      return try bytes.withUnsafeBytes { try replace(target, at: targetOffset, with: $0) }
+    }
+    let status = clEnqueueCopyBuffer(queue, source, target.handle, sourceOffset, targetOffset, byteCount, 0, nil, nil)
     try check(status, "clEnqueueCopyBuffer", "\(byteCount) bytes")
   }
 

@@ -79,6 +79,37 @@ extension OpenCLBackend {
         .tensor(x), .float(probability), .float(1 / (1 - probability)), .bits(seed), .bits(stream), .tensor(output),
       ])
   }
+
+  // MARK: - Functions of the device
+
+  public func builtin(_ function: Builtin, _ operands: [Tensor], scalar: Bool, into output: Tensor) throws {
+    // A function takes up to three operands; the others are not looked at.
+    let padded = (0..<3).map { operands[min($0, operands.count - 1)] }
+    try runBlocks(
+      "builtins.cl", scalar ? "builtin_scalar" : "builtin", count: output.count,
+      [.int(function.number)] + padded.map { .tensor($0) } + [.tensor(output)])
+  }
+}
+
+extension Builtin {
+  /// The number of a function in builtins.cl.
+  var number: Int {
+    switch self {
+    case .exp: 0
+    case .log: 1
+    case .tanh: 2
+    case .erf: 3
+    case .erfc: 4
+    case .rsqrt: 5
+    case .sqrt: 6
+    case .sin: 7
+    case .cos: 8
+    case .divide: 9
+    case .pow: 10
+    case .fma: 11
+    case .exponential: 12
+    }
+  }
 }
 
 extension Activation {

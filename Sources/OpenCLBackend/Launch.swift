@@ -5,21 +5,25 @@ struct LaneShape {
   var width: Int
   var group: Int
   var block: Int
-}
 
-extension OpenCLBackend {
-  var lanes: LaneShape {
+  init(_ variant: KernelVariant) {
     switch variant {
-    case .plain: LaneShape(width: 1, group: 1, block: 1024)
-    case .cpu: LaneShape(width: 16, group: 1, block: 4096)
-    case .gpu: LaneShape(width: 1, group: 128, block: 1024)
+    case .plain: (width, group, block) = (1, 1, 1024)
+    case .cpu: (width, group, block) = (16, 1, 4096)
+    case .gpu: (width, group, block) = (1, 128, 1024)
     }
   }
 
   /// The program of a file written with `lanes.cl`.
-  func lanesProgram(_ file: String) -> ProgramKey {
-    ProgramKey(file: file, parameters: ["WIDTH": lanes.width, "GROUP": lanes.group, "BLOCK": lanes.block])
+  func program(_ file: String) -> ProgramKey {
+    ProgramKey(file: file, parameters: ["WIDTH": width, "GROUP": group, "BLOCK": block])
   }
+}
+
+extension OpenCLBackend {
+  var lanes: LaneShape { LaneShape(variant) }
+
+  func lanesProgram(_ file: String) -> ProgramKey { lanes.program(file) }
 
   /// Runs a kernel over `rows` rows, a work-group for each or for several in turn.
   func runRows(_ file: String, _ kernel: String, rows: Int, _ arguments: [KernelArgument]) throws {

@@ -31,36 +31,30 @@ extension OpenCLBackend {
   private func plainMatmul(_ problem: MatmulProblem, _ operands: MatmulOperands) throws {
     let local = min(64, openCLDevice.maximumWorkGroup)
     try run(
-      ProgramKey(file: "matmul_plain.cl", parameters: operandParameters(problem, operands)), "matmul_plain",
+      .plainMatmul(OperandTypes(problem, operands)), "matmul_plain",
       groups: [(problem.n + local - 1) / local, problem.m, problem.batch], local: [local, 1, 1],
       stridedArguments(problem, operands))
   }
 
   /// Tiles in local memory, or slices of the sums for few rows.
   private func localMatmul(_ problem: MatmulProblem, _ operands: MatmulOperands) throws {
-    var parameters = operandParameters(problem, operands)
-    if problem.m <= 8 {
-      let rows = [1, 2, 4].first { $0 >= problem.m } ?? 8
-      parameters["ROWS"] = rows
-      parameters["ALONG_K"] = problem.transposeB ? 1 : 0
+    let types = OperandTypes(problem, operands)
+    if let rows = ProgramKey.fewRows.first(where: { $0 >= problem.m }) {
       let columns = problem.transposeB ? 8 : 32
       return try run(
-        ProgramKey(file: "matmul_gpu.cl", parameters: parameters), "matmul_few_rows",
+        .fewRowsMatmul(types, rows: rows, alongK: problem.transposeB), "matmul_few_rows",
         groups: [(problem.n + columns - 1) / columns, 1, problem.batch], local: [256, 1, 1],
         stridedArguments(problem, operands))
     }
     // The larger tile reads less, but needs enough tiles to occupy the device.
-    let large = (problem.m / 128) * (problem.n / 128) * problem.batch >= openCLDevice.computeUnits
-    parameters["CHUNKS"] = large ? 2 : 1
-    let side = large ? 128 : 64
+    let isLarge =
+      prefersLargeTiles || (problem.m / 128) * (problem.n / 128) * problem.batch >= openCLDevice.computeUnits
+    let chunks = isLarge ? 2 : 1
+    let side = 64 * chunks
     try run(
-      ProgramKey(file: "matmul_gpu.cl", parameters: parameters), "matmul_local",
+      .localMatmul(types, chunks: chunks), "matmul_local",
       groups: [(problem.n + side - 1) / side, (problem.m + side - 1) / side, problem.batch], local: [16, 16, 1],
       stridedArguments(problem, operands))
-  }
-
-  private func operandParameters(_ problem: MatmulProblem, _ operands: MatmulOperands) -> [String: Int] {
-    ["B_TYPE": operands.b.dtype.operandNumber, "ROUNDED": problem.roundsOperands ? 1 : 0]
   }
 
   /// The arguments of the kernels that read B as it lies.
@@ -73,6 +67,23 @@ extension OpenCLBackend {
       .size(strides.bBatch), .float(problem.alpha), .float(problem.beta), .int(problem.activation?.number ?? 0),
     ]
   }
+}
+
+/// How the elements of a product's operands are read, as operands.cl numbers it.
+struct OperandTypes: Hashable {
+  var b: Int
+  var rounded: Bool
+
+  init(b: DType, rounded: Bool) {
+    self.b = b.operandNumber
+    self.rounded = rounded
+  }
+
+  init(_ problem: MatmulProblem, _ operands: MatmulOperands) {
+    self.init(b: operands.b.dtype, rounded: problem.roundsOperands)
+  }
+
+  var parameters: [String: Int] { ["B_TYPE": b, "ROUNDED": rounded ? 1 : 0] }
 }
 
 /// Where op(A)[i, l] and op(B)[l, j] lie, in elements.

@@ -16,20 +16,29 @@ public final class OpenCLBackend: ComputeBackend {
   let programs: ProgramStore
   let queue: CommandQueue
   let packsBothWays: Bool
+  let prefersLargeTiles: Bool
+  let hasExactBuffers: Bool
   var relativeBuckets: [RelativeBuckets: Tensor] = [:]
 
   /// Opens a device.
   ///
   /// Kernels are built when they are first used.
   ///
-  /// - Throws: `ComputeError.noSuchDevice` if it is gone or cannot be used, `.deviceFailure` if the driver refuses.
+  /// - Throws: `ComputeError.noSuchDevice` if it is gone or cannot be used, `.invalidArgument` if it cannot run the
+  ///   wanted variant, `.deviceFailure` if the driver refuses.
   public init(device: OpenCLDevice, options: OpenCLOptions = OpenCLOptions()) throws {
-    guard device.isUsable else {
-      throw ComputeError.noSuchDevice("\(device.id) (\(device.name)) is not available or has no compiler")
+    if let reason = device.unusableReason {
+      throw ComputeError.noSuchDevice("\(device.id) (\(device.name)) cannot be used: \(reason)")
     }
+    let variant = try options.variant ?? OpenCLOptions.variantFromEnvironment() ?? KernelVariant.suited(to: device)
+    if let obstacle = variant.obstacle(on: device) {
+      throw ComputeError.invalidArgument(operation: "\(device.id), kernel variant \(variant.rawValue)", obstacle)
+    }
+    self.variant = variant
     openCLDevice = device
     packsBothWays = options.packsBothWays
-    variant = options.variant ?? KernelVariant.suited(to: device)
+    prefersLargeTiles = options.prefersLargeTiles
+    hasExactBuffers = options.exactBuffers
     let handles = try OpenCLDevices.handles(of: device)
     var status: cl_int = CL_SUCCESS
     var target: cl_device_id? = handles.device
@@ -41,8 +50,11 @@ public final class OpenCLBackend: ComputeBackend {
         device: device.id, code: OpenCLStatus.name(status), operation: "clCreateContext", detail: device.name)
     }
     defer { clReleaseContext(context) }
-    queue = try CommandQueue(context: context, handle: handles.device, device: device)
-    pool = BufferPool(context: context, device: device, limit: options.poolLimit ?? device.memoryBytes / 4)
+    queue = try CommandQueue(
+      context: context, handle: handles.device, device: device, writesWhole: options.exactBuffers)
+    pool = BufferPool(
+      context: context, device: device, limit: options.poolLimit ?? device.memoryBytes / 4,
+      sizes: options.exactBuffers ? .exact : .pooled)
     programs = ProgramStore(
       context: context, handle: handles.device, device: device, library: KernelLibrary(folder: options.kernelFolder),
       cache: ProgramCache(folder: options.cacheFolder))
@@ -63,33 +75,44 @@ public final class OpenCLBackend: ComputeBackend {
   }
 
   func storage(_ byteCount: Int) throws -> OpenCLStorage {
-    OpenCLStorage(byteCount: byteCount, buffer: try pool.take(byteCount), pool: pool)
+    let storage = OpenCLStorage(byteCount: byteCount, buffer: try pool.take(byteCount), pool: pool)
+    if hasExactBuffers { try queue.poison(storage.buffer) }
+    return storage
   }
 
   public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
-    precondition(bytes.count == tensor.byteCount, "as many bytes as the tensor has")
+    try requireBytes(bytes.count, tensor, "write")
     guard !tensor.isEmpty else { return }
     storage(of: tensor).packs = [:]
-    try queue.write(bytes, to: buffer(of: tensor), at: tensor.offset * tensor.dtype.byteCount)
+    try queue.write(bytes, to: storage(of: tensor).buffer, at: tensor.offset * tensor.dtype.byteCount)
   }
 
   public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
-    precondition(bytes.count == tensor.byteCount, "as many bytes as the tensor has")
+    try requireBytes(bytes.count, tensor, "read")
     guard !tensor.isEmpty else { return }
     try queue.read(buffer(of: tensor), at: tensor.offset * tensor.dtype.byteCount, into: bytes)
   }
 
+  private func requireBytes(_ count: Int, _ tensor: Tensor, _ operation: String) throws {
+    guard count == tensor.byteCount else {
+      throw ComputeError.invalidArgument(
+        operation: operation, "\(count) bytes for a tensor \(tensor.shape) of \(tensor.byteCount)")
+    }
+  }
+
   public func fill(_ tensor: Tensor, with value: Float) throws {
-    try queue.fill(buffer(of: tensor), with: value, at: tensor.offset * 4, count: tensor.count)
+    try queue.fill(storage(of: tensor).buffer, with: value, at: tensor.offset * 4, count: tensor.count)
   }
 
   public func copy(_ source: Tensor, to destination: Tensor) throws {
     precondition(source.dtype == destination.dtype && source.count == destination.count, "same type and count")
     guard !source.isEmpty else { return }
     try queue.copy(
-      buffer(of: source), at: source.offset * source.dtype.byteCount, to: buffer(of: destination),
+      buffer(of: source), at: source.offset * source.dtype.byteCount, to: storage(of: destination).buffer,
       at: destination.offset * source.dtype.byteCount, byteCount: source.byteCount)
   }
+
+  public func owns(_ tensor: Tensor) -> Bool { (tensor.storage as? OpenCLStorage)?.belongs(to: pool) == true }
 
   public func synchronize() throws { try queue.finish() }
 

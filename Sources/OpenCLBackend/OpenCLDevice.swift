@@ -28,36 +28,43 @@ public struct OpenCLDevice: Sendable, Hashable {
   public var computeUnits: Int
   /// Bytes of local memory for one work-group.
   public var localMemoryBytes: Int
+  /// Whether local memory is a memory of its own rather than a part of global memory.
+  public var hasDedicatedLocalMemory: Bool
+  /// Floats in the vectors that the device's compiler computes with; 1 where it computes each work-item in scalars.
+  public var nativeFloatVector: Int
   /// The most work-items in a work-group.
   public var maximumWorkGroup: Int
   /// Half-precision arithmetic in kernels.
   public var hasHalf: Bool
   /// Double-precision arithmetic in kernels.
   public var hasDouble: Bool
-  /// Whether the device can be used now and can compile kernels.
-  public var isUsable: Bool
+  /// Numbers below 2^-126 are computed with rather than taken for 0.
+  public var hasDenormals: Bool
+  /// Why the device cannot be used; nil if it can.
+  public var unusableReason: String?
+
+  /// Whether the device can be used now, can compile kernels and speaks OpenCL 1.2.
+  public var isUsable: Bool { unusableReason == nil }
 
   /// The platform's and device's places in their lists.
   var platformIndex: Int
   var deviceIndex: Int
 
   /// Whether kernels may be compiled as OpenCL C 1.2.
-  var supportsOpenCLC12: Bool {
-    let words = languageVersion.split(separator: " ")
-    guard words.count > 2 else { return false }
-    let parts = words[2].split(separator: ".").compactMap { Int($0) }
-    return parts.count >= 2 && (parts[0] > 1 || parts[1] >= 2)
-  }
+  var supportsOpenCLC12: Bool { OpenCLDevices.reaches12(languageVersion) }
 
   /// The description that every backend gives of its device.
   public var description: DeviceDescription {
     DeviceDescription(
       id: id, name: name, kind: .opencl, memoryBytes: memoryBytes, computeUnits: computeUnits,
+      flushesDenormals: !hasDenormals,
       details: [
         ("type", kind.rawValue), ("vendor", vendor), ("platform", platformName), ("version", platformVersion),
         ("driver", driverVersion), ("language", languageVersion), ("maximum allocation", String(maximumAllocation)),
-        ("local memory", String(localMemoryBytes)), ("work-group limit", String(maximumWorkGroup)),
+        ("local memory", String(localMemoryBytes)), ("native float vector", String(nativeFloatVector)),
+        ("work-group limit", String(maximumWorkGroup)),
         ("fp16", hasHalf ? "yes" : "no"), ("fp64", hasDouble ? "yes" : "no"),
+        ("denormals", hasDenormals ? "yes" : "no"),
       ])
   }
 }

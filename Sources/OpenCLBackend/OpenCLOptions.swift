@@ -1,27 +1,10 @@
+import Foundation
 import Kernels
-
-/// Which form of the kernels runs.
-public enum KernelVariant: String, Sendable, Hashable, CaseIterable {
-  /// One work-item per register tile or row, in vectors of 16: for devices that are processors.
-  case cpu
-  /// Local-memory tiles and work-group reductions.
-  case gpu
-  /// One work-item per element or row, no local memory: right on every device.
-  case plain
-
-  /// The variant for a device, by its type and limits.
-  static func suited(to device: OpenCLDevice) -> KernelVariant {
-    switch device.kind {
-    case .cpu: .cpu
-    case .gpu, .accelerator:
-      device.maximumWorkGroup >= 256 && device.localMemoryBytes >= 32 << 10 ? .gpu : .plain
-    }
-  }
-}
 
 /// Choices when an `OpenCLBackend` is made.
 public struct OpenCLOptions: Sendable {
-  /// The kernels to use; nil for those that suit the device.
+  /// The kernels to use; nil for what `SOFTPROMPT_VARIANT` (`cpu`, `gpu` or `plain`) says, else those that suit the
+  /// device.
   public var variant: KernelVariant?
   /// Where built programs are kept: a folder, nil for none.
   ///
@@ -38,15 +21,36 @@ public struct OpenCLOptions: Sendable {
   ///
   /// Otherwise the first use is kept and the other one packs at every call, at a tenth or so of the product's time.
   public var packsBothWays: Bool
+  /// Use the large tiles of the `gpu` products for every product that is not one of few rows.
+  ///
+  /// Otherwise only products with enough tiles to occupy the device use them, which for checking takes a lot of work.
+  public var prefersLargeTiles: Bool
+  /// For runs under a checking driver: every tensor gets a buffer of its own, of exactly its size, full of NaN at
+  /// first, and no buffer is used again.
+  ///
+  /// What lies outside a tensor then lies outside its buffer, and what is read before it is written shows in the
+  /// result. Slow. The default is whether `SOFTPROMPT_BUFFERS` is `exact`.
+  public var exactBuffers: Bool
 
   public init(
     variant: KernelVariant? = nil, cacheFolder: String? = ProgramCache.defaultFolder(),
-    kernelFolder: String? = KernelLibrary.folderFromEnvironment(), poolLimit: Int? = nil, packsBothWays: Bool = true
+    kernelFolder: String? = KernelLibrary.folderFromEnvironment(), poolLimit: Int? = nil, packsBothWays: Bool = true,
+    prefersLargeTiles: Bool = false,
+    exactBuffers: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_BUFFERS"] == "exact"
   ) {
     self.variant = variant
     self.cacheFolder = cacheFolder
     self.kernelFolder = kernelFolder
     self.poolLimit = poolLimit
     self.packsBothWays = packsBothWays
+    self.prefersLargeTiles = prefersLargeTiles
+    self.exactBuffers = exactBuffers
+  }
+  /// What `SOFTPROMPT_VARIANT` asks for.
+  ///
+  /// - Throws: `ComputeError.invalidArgument` if it names no variant.
+  static func variantFromEnvironment() throws -> KernelVariant? {
+    guard let name = ProcessInfo.processInfo.environment["SOFTPROMPT_VARIANT"], !name.isEmpty else { return nil }
+    return try KernelVariant(named: name)
   }
 }

@@ -23,5 +23,7 @@ final class OpenCLStorage: Storage {
     self.pool = pool
   }
 
+  func belongs(to pool: BufferPool) -> Bool { self.pool === pool }
+
   deinit { pool.giveBack(buffer) }
 }

@@ -23,6 +23,11 @@ final class ProgramStore {
   private(set) var built = 0
   private(set) var loaded = 0
 
+  var programCount: Int { programs.count }
+  var kernelCount: Int { kernels.values.reduce(0) { $0 + $1.count } }
+  /// The programs in use.
+  var keys: Set<ProgramKey> { Set(programs.keys) }
+
   init(
     context: cl_context, handle: cl_device_id, device: OpenCLDevice, library: KernelLibrary, cache: ProgramCache
   ) {
@@ -54,16 +59,55 @@ final class ProgramStore {
     return kernel
   }
 
-  private func program(_ key: ProgramKey) throws -> cl_program {
-    if let program = programs[key] { return program }
+  /// Builds a program from its source, apart from those in use, and names its kernels.
+  ///
+  /// A driver's limit on the work-groups of a kernel is not asked for: Rusticl says 32 where it runs 256.
+  ///
+  /// - Throws: `ComputeError.buildFailure` with the compiler's log, or `.deviceFailure`.
+  func kernelNames(_ key: ProgramKey) throws -> [String] {
+    let program = try build(try source(of: key), buildOptions, key.file)
+    defer { clReleaseProgram(program) }
+    var count: cl_uint = 0
+    try check(clCreateKernelsInProgram(program, 0, nil, &count), "clCreateKernelsInProgram", key.file)
+    var created = [cl_kernel?](repeating: nil, count: Int(count))
+    try check(clCreateKernelsInProgram(program, count, &created, nil), "clCreateKernelsInProgram", key.file)
+    let handles = created.compactMap { $0 }
+    defer { for kernel in handles { clReleaseKernel(kernel) } }
+    return try handles.map { try name(of: $0, key.file) }.sorted()
+  }
+
+  private func name(of kernel: cl_kernel, _ file: String) throws -> String {
+    let key = cl_kernel_info(CL_KERNEL_FUNCTION_NAME)
+    var size = 0
+    try check(clGetKernelInfo(kernel, key, 0, nil, &size), "clGetKernelInfo", file)
+    var bytes = [UInt8](repeating: 0, count: size)
+    try bytes.withUnsafeMutableBytes {
+      try check(clGetKernelInfo(kernel, key, size, $0.baseAddress, nil), "clGetKernelInfo", file)
+    }
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+
+  private func check(_ status: cl_int, _ call: String, _ detail: String) throws {
+    guard status == CL_SUCCESS else {
+      throw ComputeError.deviceFailure(
+        device: device.id, code: OpenCLStatus.name(status), operation: call, detail: detail)
+    }
+  }
+
+  private var buildOptions: String { (device.supportsOpenCLC12 ? "-cl-std=CL1.2 " : "") + "-cl-mad-enable" }
+
+  private func source(of key: ProgramKey) throws -> String {
     let defines = key.parameters.sorted { $0.key < $1.key }.map { "#define \($0.key) \($0.value)\n" }.joined()
-    let source: String
     do {
-      source = defines + (try library.source(key.file))
+      return defines + (try library.source(key.file))
     } catch {
       throw ComputeError.buildFailure(device: device.id, program: key.file, log: "\(error)")
     }
-    let options = (device.supportsOpenCLC12 ? "-cl-std=CL1.2 " : "") + "-cl-mad-enable"
+  }
+
+  private func program(_ key: ProgramKey) throws -> cl_program {
+    if let program = programs[key] { return program }
+    let (source, options) = (try source(of: key), buildOptions)
     let cacheKey = ProgramCache.key(source: source, options: options, device: device)
     let program: cl_program
     if let binary = cache.load(cacheKey), let cached = load(binary, options) {

@@ -17,28 +17,23 @@ struct WeightPack: Hashable {
 /// Register tiles for processors (matmul_cpu.cl).
 extension OpenCLBackend {
   private static let tileRows = 8
-  /// The heights that tiles are compiled for.
-  private static let tileHeights = [1, 2, 4, 6, 8]
-  private static let tileVectors = 3
 
   func tiledMatmul(_ problem: MatmulProblem, _ operands: MatmulOperands) throws {
     // Tiles of equal height and width, so that no small rest is left over at the edges.
     let tiles = (problem.m + Self.tileRows - 1) / Self.tileRows
     let wanted = (problem.m + tiles - 1) / tiles
-    let rows = Self.tileHeights.first { $0 >= wanted } ?? Self.tileRows
-    let widest = 16 * Self.tileVectors
-    let fewestPanels = (problem.n + widest - 1) / widest
-    let vectors = ((problem.n + fewestPanels - 1) / fewestPanels + 15) / 16
+    let rows = ProgramKey.tileHeights.first { $0 >= wanted } ?? Self.tileRows
+    let direct = unpackedVectors(problem, operands.b)
+    let vectors = direct ?? Self.panelVectors(problem.n)
     let columns = 16 * vectors
     let panels = (problem.n + columns - 1) / columns
     let paired = operands.b.dtype == .bf16 || problem.roundsOperands
     let strides = MatmulStrides(problem)
     let panelRows = paired ? (problem.k + 1) / 2 : problem.k
 
-    let isDirect = readsUnpacked(problem, operands.b)
     var b = KernelArgument.tensor(operands.b)
     var panelStrides = (row: columns, panel: panelRows * columns, batch: panels * panelRows * columns)
-    if isDirect {
+    if direct != nil {
       panelStrides = (row: problem.n, panel: columns, batch: strides.bBatch)
     } else {
       let pack = WeightPack(
@@ -47,11 +42,9 @@ extension OpenCLBackend {
       b = .storage(try packed(operands.b, pack, problem, panels: panels, panelRows: panelRows))
       if problem.sharedB { panelStrides.batch = 0 }
     }
-    let program = ProgramKey(
-      file: "matmul_cpu.cl",
-      parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": paired ? 1 : 0])
     try run(
-      program, "matmul_tiles", groups: [(problem.m + rows - 1) / rows, panels, problem.batch], local: [1, 1, 1],
+      .tiledMatmul(rows: rows, vectors: vectors, paired: paired), "matmul_tiles",
+      groups: [(problem.m + rows - 1) / rows, panels, problem.batch], local: [1, 1, 1],
       [
         .tensor(operands.a), b, .optional(operands.bias), .optional(operands.addend), .tensor(operands.output),
         .int(problem.m), .int(problem.n), .int(problem.k), .size(strides.aRow), .size(strides.aColumn),
@@ -60,10 +53,21 @@ extension OpenCLBackend {
       ])
   }
 
-  /// Whether B is read as it lies: for few rows, packing would cost more than the product.
-  private func readsUnpacked(_ problem: MatmulProblem, _ b: Tensor) -> Bool {
-    !problem.frozen && !problem.transposeB && !problem.roundsOperands && b.dtype == .f32
-      && problem.m <= 2 * Self.tileRows
+  /// The width of panels, in vectors of 16 columns: as equal as they can be.
+  private static func panelVectors(_ n: Int) -> Int {
+    let widest = 16 * ProgramKey.tileVectors
+    let fewestPanels = (n + widest - 1) / widest
+    return ((n + fewestPanels - 1) / fewestPanels + 15) / 16
+  }
+
+  /// The width of the panels if B is to be read as it lies: for few rows, packing would cost more than the product.
+  ///
+  /// The panels must then fill the rows of B exactly, so that nothing behind a row is read.
+  private func unpackedVectors(_ problem: MatmulProblem, _ b: Tensor) -> Int? {
+    guard
+      !problem.frozen, !problem.transposeB, !problem.roundsOperands, b.dtype == .f32, problem.m <= 2 * Self.tileRows
+    else { return nil }
+    return (1...ProgramKey.tileVectors).reversed().first { problem.n % (16 * $0) == 0 }
   }
 
   private func packed(
@@ -73,16 +77,12 @@ extension OpenCLBackend {
     if problem.frozen, let ready = owner.packs[pack] { return ready }
     let columns = 16 * pack.vectors
     let target = try storage(pack.batch * panels * panelRows * columns * 4)
-    let program = ProgramKey(
-      file: "matmul_pack.cl",
-      parameters: [
-        "COLUMN_VECTORS": pack.vectors, "PAIRED": pack.paired ? 1 : 0, "B_TYPE": b.dtype.operandNumber,
-        "ROUNDED": problem.roundsOperands ? 1 : 0,
-      ])
+    let types = OperandTypes(b: b.dtype, rounded: problem.roundsOperands)
     let strides = MatmulStrides(problem)
     let blockRows = 32  // PACKED_ROWS
     try run(
-      program, "pack_b", groups: [panels, (panelRows + blockRows - 1) / blockRows, pack.batch], local: [1, 1, 1],
+      .pack(types, vectors: pack.vectors, paired: pack.paired), "pack_b",
+      groups: [panels, (panelRows + blockRows - 1) / blockRows, pack.batch], local: [1, 1, 1],
       [
         .tensor(b), .storage(target), .int(pack.n), .int(pack.k), .size(strides.bRow), .size(strides.bColumn),
         .size(strides.bBatch),

@@ -134,10 +134,12 @@ public struct EncodedExample: Sendable, Hashable {
   public var cutDemonstrations: Int
   /// Tokens of the input that were left out to make it fit.
   public var cutInputTokens: Int
+  /// How similar the most similar of retrieved demonstrations is.
+  public var similarity: Double?
 
   public init(
     source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil, closing: Int = 0,
-    answer: ExampleAnswer? = nil, cutDemonstrations: Int = 0, cutInputTokens: Int = 0
+    answer: ExampleAnswer? = nil, cutDemonstrations: Int = 0, cutInputTokens: Int = 0, similarity: Double? = nil
   ) {
     self.source = source
     self.context = context
@@ -147,6 +149,7 @@ public struct EncodedExample: Sendable, Hashable {
     self.answer = answer
     self.cutDemonstrations = cutDemonstrations
     self.cutInputTokens = cutInputTokens
+    self.similarity = similarity
   }
 
   /// Input, target and end tokens.

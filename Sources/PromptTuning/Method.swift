@@ -18,7 +18,7 @@ public struct Method: Sendable, Hashable, Codable {
 
   /// The names of the known points.
   public static let names = [
-    "prompt-tuning", "p-tuning", "prefix-tuning", "p-tuning-v2", "dynamic", "icl", "fine-tuning", "dynamar",
+    "prompt-tuning", "p-tuning", "prefix-tuning", "p-tuning-v2", "dynamic", "icl", "ipt", "fine-tuning", "dynamar",
   ]
 
   /// The number of virtual tokens unless it is chosen.
@@ -45,6 +45,11 @@ public struct Method: Sendable, Hashable, Codable {
       Method(
         name: name, demonstrations: .fixed, shots: 1, prompt: .none, promptLength: 0, head: .languageModel,
         trainable: .none)
+    case "ipt":
+      // Sun et al., 2023: one retrieved demonstration between prompt and input.
+      Method(
+        name: name, demonstrations: .retrieved, shots: 1, prompt: .static, promptLength: defaultPromptLength,
+        head: .languageModel, trainable: .prompt)
     case "fine-tuning":
       Method(
         name: name, demonstrations: .none, shots: 0, prompt: .none, promptLength: 0, head: .languageModel,
@@ -71,6 +76,18 @@ public struct Method: Sendable, Hashable, Codable {
     return method
   }
 
+  /// Chooses demonstrations; none of them (`shots` 0) is the method without.
+  public mutating func setDemonstrations(_ selection: DemonstrationSelection?, shots: Int?) {
+    if let selection {
+      demonstrations = selection
+      if selection == .none { self.shots = 0 } else if self.shots == 0 { self.shots = 1 }
+    }
+    if let shots {
+      self.shots = shots
+      if shots == 0 { demonstrations = .none }
+    }
+  }
+
   /// - Throws: `MethodError.refused` with the reason if the combination makes no sense.
   public func validate() throws {
     if !prompt.kind.isPrompt, promptLength != 0 {
@@ -89,8 +106,8 @@ public struct Method: Sendable, Hashable, Codable {
     }
     switch demonstrations {
     case .none where shots != 0:
-      throw MethodError.refused("--shots \(shots) makes no sense without --demonstrations fixed or random")
-    case .fixed where shots < 1, .random where shots < 1:
+      throw MethodError.refused("--shots \(shots) makes no sense without --demonstrations fixed, random or retrieved")
+    case .fixed where shots < 1, .random where shots < 1, .retrieved where shots < 1:
       throw MethodError.refused("--demonstrations \(demonstrations.rawValue) needs --shots of at least 1")
     default: break
     }

@@ -16,6 +16,10 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
   case badTemplate(place: String, reason: String)
   /// An adapter's file that breaks its format or does not fit the model.
   case badAdapter(path: String, reason: String)
+  /// A text that cannot be turned into a vector.
+  case badText(place: String, reason: String)
+  /// A pool of demonstrations that is not the one that was used before.
+  case changedPool(path: String, reason: String)
   /// Something a tokenizer must know and does not.
   case tokenizer(String)
 
@@ -29,6 +33,8 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
     case .badField(let source, let key, let reason): "\(source): field '\(key)' \(reason)"
     case .badTemplate(let place, let reason): "\(place): \(reason)"
     case .badAdapter(let path, let reason): "\(path): \(reason)"
+    case .badText(let place, let reason): "\(place): the text \(reason)"
+    case .changedPool(let path, let reason): "\(path): \(reason)"
     case .tokenizer(let reason): reason
     }
   }

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Compute
 import Conformance
 import Foundation
+import LanguageModels
 
 /// `softprompt conformance`.
 struct ConformanceCommand: ParsableCommand {
@@ -15,7 +15,9 @@ struct ConformanceCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "auto, cpu, opencl, opencl:P.D, part of a device's name, or all.", valueName: "device"))
+      "auto, cpu, opencl, opencl:P.D, part of a device's name, or all.",
+      discussion: "No device makes a self-test first: one that fails it is the very thing to look at.",
+      valueName: "device"))
   var device = "auto"
 
   @Option(help: ArgumentHelp("Only cases whose name matches.", valueName: "regex"))
@@ -30,14 +32,32 @@ struct ConformanceCommand: ParsableCommand {
   @Flag(help: "Print the operations with their inputs and attributes, and the names of the cases.")
   var list = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Check other kernels than those in use: cpu, gpu, gpu-large, plain, or an instruction set of the CPU; or all.",
+      valueName: "variant"))
+  var variant: String?
+
+  @Option(help: ArgumentHelp("Also write a page for a browser.", valueName: "file"))
+  var html: String?
+
   @Flag(help: "Print JSON.")
   var json = false
 
   func run() throws {
     if list { return try printList() }
+    _ = try ConformanceSuite.select(filter: vectors == nil ? filter : nil, quick: quick)
+    let page = try html.map { try AtomicFile(URL(fileURLWithPath: $0)) }
+    let subjects = try ConformanceSubject.all(device: device, variant: variant)
+    if !json, device == "all", !subjects.contains(where: { $0.id != "cpu" }) {
+      print("no OpenCL device found: the CPU alone is checked\n")
+    }
     var reports: [ConformanceReport] = []
-    for backend in try backends() {
-      reports.append(try report(backend))
+    for subject in subjects { reports.append(try report(subject)) }
+    if let page {
+      let program = "softprompt \(SoftPrompt.configuration.version)"
+      try page.write(Data(HTMLReport(reports, program: program).page.utf8))
+      try page.commit()
     }
     if json {
       if reports.count == 1 { try Output.json(reports[0]) } else { try Output.json(["devices": reports]) }
@@ -45,48 +65,44 @@ struct ConformanceCommand: ParsableCommand {
     guard reports.allSatisfy(\.passes) else { throw Exit.CheckFailed() }
   }
 
-  private func backends() throws -> [any ComputeBackend] {
-    guard device == "all" else {
-      return [try DeviceSelection.open(device, strict: false, notice: DeviceSelection.standardErrorNotice)]
+  private func report(_ subject: ConformanceSubject) throws -> ConformanceReport {
+    if let reason = subject.reasonToSkip {
+      if !json { print("\(subject.title)\n  not run: \(reason)\n") }
+      return ConformanceReport(
+        device: subject.id, deviceName: subject.name, variant: subject.variant, unusable: reason, cases: [])
     }
-    return try DeviceSelection.all().map {
-      // A device that fails its self-test is the very thing to look at, so none is made here.
-      try DeviceSelection.openUnchecked($0.id)
-    }
-  }
-
-  private func report(_ backend: any ComputeBackend) throws -> ConformanceReport {
-    if !json { print("\(backend.device.id): \(backend.device.name)") }
+    let backend = try subject.open()
+    if !json { print(subject.title) }
     let show: (CaseReport) -> Void = { report in
       guard !json, report.status == .failed else { return }
       print("  failed: \(report.name): \(report.reason)")
     }
-    let report: ConformanceReport
+    var report: ConformanceReport
     if let vectors {
       let directory = URL(fileURLWithPath: vectors, isDirectory: true)
       report = try ConformanceSuite.run(backend, vectors: directory, filter: filter, progress: show)
     } else {
       report = try ConformanceSuite.run(backend, filter: filter, quick: quick, progress: show)
+      if filter == nil, !quick { report.cases += subject.builds(on: backend, progress: show) }
     }
+    report.variant = subject.variant
     if !json { summarise(report) }
     return report
   }
 
   private func summarise(_ report: ConformanceReport) {
-    let operations = Dictionary(grouping: report.cases, by: \.operation)
     Output.table(
       ["operation", "passed", "failed", "skipped", "worst error (ulp)", "share of tolerance"],
-      operations.keys.sorted().map { name in
-        let cases = operations[name] ?? []
-        func count(_ status: CaseReport.Status) -> String { String(cases.count { $0.status == status }) }
-        let worst = cases.compactMap(\.worst).max { $0.ratio < $1.ratio }
-        return [
-          name, count(.passed), count(.failed), count(.skipped),
-          worst.map { String(format: "%.1f", $0.ulps) } ?? "", worst.map { String(format: "%.2f", $0.ratio) } ?? "",
+      report.operations.map { summary in
+        [
+          summary.operation, String(summary.passed), String(summary.failed), String(summary.skipped),
+          summary.worst.map { String(format: "%.2f", $0.ulps) } ?? "",
+          summary.worst.map { String(format: "%.3f", $0.ratio) } ?? "",
         ]
       })
     print(
-      "\(report.count(.passed)) passed, \(report.count(.failed)) failed, \(report.count(.skipped)) skipped")
+      "\(report.count(.passed)) passed, \(report.count(.failed)) failed, \(report.count(.skipped)) skipped, "
+        + String(format: "%.1f s", report.seconds))
     for (reason, count) in report.skipReasons { print("  skipped \(count): \(reason)") }
     print("")
   }

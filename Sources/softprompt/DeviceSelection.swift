@@ -47,15 +47,24 @@ enum DeviceSelection {
     }
   }
 
-  /// Opens the device with this id without a self-test.
-  static func openUnchecked(_ id: String) throws -> any ComputeBackend {
-    guard id != "cpu" else { return try CPUBackend() }
-    return try OpenCLBackend(device: try device(id))
-  }
-
   /// All devices: the CPU path and every OpenCL device.
   static func all() throws -> [DeviceDescription] {
     [try CPUBackend().device] + (try OpenCLDevices.list()).map(\.description)
+  }
+
+  /// The one device that `--device` means, without a self-test.
+  static func description(_ choice: String) throws -> DeviceDescription {
+    switch choice {
+    case "cpu": return try CPUBackend().device
+    case "auto", "opencl":
+      if let device = ranked(try OpenCLDevices.list()).first { return device.description }
+      guard choice == "auto" else {
+        throw ComputeError.noSuchDevice("--device opencl: this machine has no OpenCL device")
+      }
+      standardErrorNotice("using the CPU: no OpenCL device found")
+      return try CPUBackend().device
+    default: return try device(choice).description
+    }
   }
 
   private static func automatic(_ notice: (String) -> Void) throws -> any ComputeBackend {
@@ -74,7 +83,7 @@ enum DeviceSelection {
   private static func named(_ choice: String) throws -> any ComputeBackend { try checked(try device(choice)) }
 
   /// The one OpenCL device with this id or this part of its name.
-  private static func device(_ choice: String) throws -> OpenCLDevice {
+  static func device(_ choice: String) throws -> OpenCLDevice {
     let devices = try OpenCLDevices.list()
     let matches =
       choice.hasPrefix("opencl:")

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Evaluation
 import Foundation
 import LanguageModels
+import PromptTuning
 import Tokenizers
 
 extension EmbeddingPooling: ExpressibleByArgument {}

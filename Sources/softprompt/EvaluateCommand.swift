@@ -60,6 +60,7 @@ struct EvaluateCommand: ParsableCommand {
     options.memberCount = tuned.memberCount
     var task = tuned.task
     let examples = try ExampleFile.read(data, for: &task)
+    try tuned.prepare(examples)
     let answers = type(of: tuned.taskModel.head).answers
     guard answers == .text else {
       return try evaluateAnswers(tuned, examples, chosen ?? Self.metrics(of: answers), task, options, output)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Conformance
 import Foundation
 
 #if canImport(Glibc)
@@ -26,6 +27,9 @@ enum Exit {
     switch error {
     case is CheckFailed: exit(checkFailedCode)
     case is Interrupted: exit(interruptedCode)
+    case let disagreement as Disagreement:
+      FileHandle.standardError.write(Data("softprompt: \(oneLine(disagreement.description))\n".utf8))
+      exit(checkFailedCode)
     default: break
     }
     // --help, --version and completion scripts arrive as errors with exit code 0.

@@ -42,7 +42,7 @@ struct GenerateCommand: ParsableCommand {
     let evaluator = try Evaluator(promptedModel: tuned.promptedModel, encoder: tuned.encoder, options: options)
     let decoder = try TextDecoder(
       promptedModel: tuned.promptedModel, codec: tuned.encoder.codec, options: options.decoding)
-    if let input { return try answer([input], from: 0, source: "--input", evaluator, decoder) }
+    if let input { return try answer([input], from: 0, source: "--input", tuned, evaluator, decoder) }
     var lines = StandardInput(isJSON: json)
     var count = 0
     while let first = try lines.next() {
@@ -51,19 +51,21 @@ struct GenerateCommand: ParsableCommand {
       while texts.count < Self.batchesReadAhead * batchSize, lines.hasArrived, let text = try lines.next() {
         texts.append(text)
       }
-      try answer(texts, from: count, source: "standard input", evaluator, decoder)
+      try answer(texts, from: count, source: "standard input", tuned, evaluator, decoder)
       count += texts.count
     }
   }
 
   /// Prints the continuations of texts in their order, each as soon as it and those before it are known.
   private func answer(
-    _ texts: [String], from start: Int, source: String, _ evaluator: Evaluator, _ decoder: TextDecoder
+    _ texts: [String], from start: Int, source: String, _ tuned: TunedModel, _ evaluator: Evaluator,
+    _ decoder: TextDecoder
   ) throws {
-    let contexts = try texts.enumerated().map { place, text in
-      let source = ExampleSource(file: source, line: start + place + 1)
-      return try evaluator.encodeContext(Example(text, source: source, texts: evaluator.texts))
+    let examples = try texts.enumerated().map { place, text in
+      try Example(text, source: ExampleSource(file: source, line: start + place + 1), texts: evaluator.texts)
     }
+    try tuned.prepare(examples)
+    let contexts = try examples.map { try evaluator.encodeContext($0) }
     for context in contexts where context.cutDemonstrations > 0 || context.cutInputTokens > 0 {
       DeviceSelection.standardErrorNotice(
         "\(context.source): cut to fit: \(context.cutDemonstrations) demonstrations and \(context.cutInputTokens) "

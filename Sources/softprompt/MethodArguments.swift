@@ -8,7 +8,10 @@ extension Trainable: ExpressibleByArgument {}
 
 /// The options that decide what the model reads around an example; they stand above what an adapter remembers.
 struct TemplateArguments: ParsableArguments {
-  @Option(help: "Demonstrations in front of each example: none, fixed (the first ones) or random.")
+  @Option(
+    help:
+      "Demonstrations in front of each example: none, fixed (the first ones), random or retrieved (the most similar ones)."
+  )
   var demonstrations: DemonstrationSelection?
 
   @Option(help: "How many demonstrations.")
@@ -16,6 +19,12 @@ struct TemplateArguments: ParsableArguments {
 
   @Option(help: ArgumentHelp("Where demonstrations come from (default: the training data).", valueName: "file"))
   var demonstrationData: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What finds retrieved demonstrations: bm25, or the directory of a model whose vectors are compared (default: bm25).",
+      valueName: "name or directory"))
+  var retriever: String?
 
   @Option(
     help: ArgumentHelp(
@@ -31,11 +40,7 @@ struct TemplateArguments: ParsableArguments {
   /// - Throws: `MethodError.refused` if the combination makes no sense.
   func applied(to method: Method) throws -> Method {
     var method = method
-    if let demonstrations {
-      method.demonstrations = demonstrations
-      if demonstrations == .none { method.shots = 0 } else if method.shots == 0 { method.shots = 1 }
-    }
-    if let shots { method.shots = shots }
+    method.setDemonstrations(demonstrations, shots: shots)
     try method.validate()
     return method
   }

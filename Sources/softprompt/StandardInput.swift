@@ -16,11 +16,13 @@ struct StandardInput {
   enum Failure: Error, CustomStringConvertible {
     case notUTF8(line: Int)
     case notJSON(line: Int)
+    case notIDs(line: Int)
 
     var description: String {
       switch self {
       case .notUTF8(let line): "standard input:\(line): not valid UTF-8"
       case .notJSON(let line): "standard input:\(line): not a JSON string"
+      case .notIDs(let line): "standard input:\(line): not a JSON array of token ids"
       }
     }
   }

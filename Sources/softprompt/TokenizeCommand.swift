@@ -38,7 +38,7 @@ struct TokenizeCommand: ParsableCommand {
     while let line = try lines.next() {
       number += 1
       guard let ids = try? JSONDecoder().decode([Int32].self, from: Data(line.utf8)) else {
-        throw ValidationError("standard input:\(number): not a JSON array of token ids")
+        throw StandardInput.Failure.notIDs(line: number)
       }
       Output.write(try encoder.encode(tokenizer.decode(ids, skipSpecialTokens: false)) + Data("\n".utf8))
     }

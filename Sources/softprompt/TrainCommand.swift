@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import Conformance
 import Foundation
 import LanguageModels
 import PromptTuning
@@ -48,6 +49,13 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Precision") var precision: PrecisionArguments
   @OptionGroup(title: "Device") var deviceOptions: DeviceOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "Repeat every kernel on a second device and stop at the first that disagrees; slow.",
+      discussion: "For finding out whether a driver computes what it should on your own model and data.",
+      valueName: "device"))
+  var checkWith: String?
+
   func run() throws {
     var configuration = try mergedConfiguration()
     let modelPath = try configuration.required(configuration.model, "model")
@@ -61,9 +69,14 @@ struct TrainCommand: ParsableCommand {
     configuration.truncate = try configuration.resolvedTruncation()
     var taskData = try TaskData(configuration)
     let examples = taskData.examples
-    let pool = try demonstrations(configuration, method, taskData)
-    let backend = try DeviceSelection.open(
+    let device = try DeviceSelection.open(
       configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
+    let checked = try checkWith.map { choice in
+      CheckedBackend(device, against: try DeviceSelection.open(choice, strict: true, notice: { _ in }))
+    }
+    let backend: any ComputeBackend = checked ?? device
+    let demonstrations = try demonstrations(configuration, method, taskData, on: backend)
+    try demonstrations?.prepare(examples + (taskData.validation ?? []))
     let opened = try OpenedModel(
       modelPath, configuration.modelOptions(trainable: method.trainable == .all), on: backend)
     let facts = opened.model.facts
@@ -71,7 +84,7 @@ struct TrainCommand: ParsableCommand {
     let request = Self.headRequest(method, taskData.task, opened, configuration)
     let head = try method.head.kind.init(request)
     var encoder = try ExampleEncoder(
-      codec: opened.codec, template: pool?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
+      codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
       truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
     encoder.answers = try AnswerSource(type(of: head).answers, taskData.task)
     try encoder.check(has: head.wanted)
@@ -93,8 +106,9 @@ struct TrainCommand: ParsableCommand {
     let files = PromptedModelFiles(
       task,
       settings: AdapterSettings(
-        method: method, truncation: configuration.truncate, demonstrations: pool?.settings, task: taskData.task,
-        head: method.head == .languageModel ? nil : HeadRecord(head, request), promptSeed: options.seed),
+        method: method, truncation: configuration.truncate, demonstrations: demonstrations?.settings,
+        task: taskData.task, head: method.head == .languageModel ? nil : HeadRecord(head, request),
+        promptSeed: options.seed),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(
@@ -107,6 +121,10 @@ struct TrainCommand: ParsableCommand {
         validation_examples: validation?.count),
       labels: request.labels, json: training.json
     ).run()
+    if let checked {
+      DeviceSelection.standardErrorNotice(
+        "\(checked.comparisons) kernel calls gave the same on \(device.device.id) and \(checked.reference.device.id)")
+    }
   }
 
   private func mergedConfiguration() throws -> RunConfiguration {
@@ -168,24 +186,18 @@ struct TrainCommand: ParsableCommand {
     return folder
   }
 
-  private func demonstrations(_ configuration: RunConfiguration, _ method: Method, _ data: TaskData) throws -> (
-    template: DemonstrationTemplate, settings: AdapterSettings.Demonstrations
-  )? {
-    guard method.demonstrations != .none else {
-      if configuration.demonstrationData != nil {
-        throw MethodError.refused("--demonstration-data makes no sense without --demonstrations")
-      }
-      return nil
-    }
-    let file = configuration.demonstrationData ?? data.description
+  private func demonstrations(
+    _ configuration: RunConfiguration, _ method: Method, _ data: TaskData, on backend: any ComputeBackend
+  ) throws -> Demonstrations? {
+    try Demonstrations.check(
+      method, shots: configuration.shots, data: configuration.demonstrationData, retriever: configuration.retriever)
+    guard method.demonstrations != .none else { return nil }
     var task = data.task
-    let pool = try configuration.demonstrationData.map { try ExampleFile.read($0, for: &task) } ?? data.examples
-    let seed = configuration.options.seed
-    let template = try DemonstrationTemplate(
-      selection: method.demonstrations, shots: method.shots, pool: pool, seed: seed)
-    // One more than the shots: an example of the pool does not demonstrate itself.
-    let kept = method.demonstrations == .fixed ? Array(pool.prefix(method.shots + 1)) : nil
-    return (template, AdapterSettings.Demonstrations(file: file, seed: seed, examples: kept))
+    let file = configuration.demonstrationData
+    return try Demonstrations(
+      method, pool: try file.map { try ExampleFile.read($0, for: &task) } ?? data.examples,
+      files: file.map { [$0] } ?? data.paths, keepsPool: file == nil && configuration.examplesPerLabel != nil,
+      seed: configuration.options.seed, retriever: configuration.retriever, on: { backend })
   }
 
   private func reportCuts(_ data: EncodedExamples, _ path: String) {

@@ -19,7 +19,7 @@ struct TrainingArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Settings of a paper that go together: lester-2021 (Adafactor at 0.3, 100 virtual tokens, batches of 32).",
+      "Settings of a paper that go together: lester-2021 (Adafactor at 0.3, 100 virtual tokens, batches of 32), sun-2023 (AdamW, 25 virtual tokens, batches of 8, five epochs).",
       discussion: "Other options of the same place, file or command line, count more.", valueName: "name"))
   var recipe: Recipe?
 
@@ -187,6 +187,7 @@ extension ConfigurationLayer {
     set("demonstrations", options.template.demonstrations?.rawValue)
     set("shots", options.template.shots)
     set("demonstration-data", options.template.demonstrationData)
+    set("retriever", options.template.retriever)
     set("truncate", Truncation.names.filter { options.template.truncate?.contains($0.value) ?? false }.map(\.name))
     set(options.template.task)
   }

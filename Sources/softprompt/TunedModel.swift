@@ -49,6 +49,7 @@ struct TunedModelArguments: ParsableArguments {
 struct TunedModel {
   let taskModel: TaskModel
   let encoder: ExampleEncoder
+  private let demonstrations: Demonstrations?
   /// How rows become examples; nil for plain rows of inputs and targets.
   let task: TaskFormat?
   /// How many prompts vote on each example.
@@ -71,7 +72,7 @@ struct TunedModel {
     let settings = try arguments.settings()
     let method = try arguments.template.applied(to: try Self.method(arguments.method, adapter))
     var task = try arguments.taskFormat()
-    let template = try Self.template(method, arguments.template, settings, task)
+    demonstrations = try Self.demonstrations(method, arguments.template, settings, task, on: backend)
     let opened = try OpenedModel(
       arguments.modelArguments.model, arguments.modelArguments.precision.options(), on: backend)
     let prompt: any Prompt
@@ -88,7 +89,8 @@ struct TunedModel {
       tensors, into: taskModel.parameters, path: adapter?.path ?? opened.directory.url.path, on: backend)
     self.task = task
     var encoder = try ExampleEncoder(
-      codec: opened.codec, template: template, texts: task?.pool(task?.inferenceTemplate.choice ?? .sampled),
+      codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(),
+      texts: task?.pool(task?.inferenceTemplate.choice ?? .sampled),
       truncation: Self.truncation(arguments.template, settings, task),
       maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
     encoder.answers = try AnswerSource(type(of: head).answers, task)
@@ -192,31 +194,49 @@ struct TunedModel {
     return method
   }
 
-  private static func template(
-    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?, _ task: TaskFormat?
-  ) throws -> any Template {
-    guard method.demonstrations != .none else {
-      guard arguments.demonstrationData == nil else {
-        throw MethodError.refused("--demonstration-data makes no sense without --demonstrations")
-      }
-      return PlainTemplate()
-    }
+  /// Looks up what examples are to be shown; must come before they are encoded.
+  ///
+  /// - Throws: what computing a retriever's vectors throws.
+  func prepare(_ examples: [Example]) throws { try demonstrations?.prepare(examples) }
+
+  private static func demonstrations(
+    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?, _ task: TaskFormat?,
+    on backend: any ComputeBackend
+  ) throws -> Demonstrations? {
+    try Demonstrations.check(
+      method, shots: arguments.shots, data: arguments.demonstrationData, retriever: arguments.retriever)
+    guard method.demonstrations != .none else { return nil }
     let remembered = settings?.demonstrations
-    let pool: [Example]
-    var task = task
-    if let file = arguments.demonstrationData {
-      pool = try ExampleFile.read(file, for: &task)
-    } else if let examples = remembered?.examples, method.demonstrations == .fixed,
-      method.shots <= settings?.method.shots ?? 0
+    let (pool, files) = try pool(method, arguments, settings, task)
+    let made = try Demonstrations(
+      method, pool: pool, files: files, seed: remembered?.seed ?? 0,
+      retriever: arguments.retriever ?? remembered?.retriever, on: { backend })
+    if method.demonstrations == .retrieved, arguments.retriever == nil, let digest = remembered?.retrieverDigest,
+      made.settings.retrieverDigest != digest
     {
-      pool = examples
-    } else if let file = remembered?.file {
-      pool = try ExampleFile.read(file, for: &task)
-    } else {
+      throw MethodError.changedPool(
+        path: made.settings.retriever ?? "",
+        reason: "the retriever's model has changed since the adapter was made; --retriever names another")
+    }
+    return made
+  }
+
+  /// The pool of demonstrations and its files: what the options say, else what the adapter remembers.
+  private static func pool(
+    _ method: Method, _ arguments: TemplateArguments, _ settings: AdapterSettings?, _ task: TaskFormat?
+  ) throws -> ([Example], [String]) {
+    var task = task
+    if let file = arguments.demonstrationData { return (try ExampleFile.read(file, for: &task), [file]) }
+    guard let remembered = settings?.demonstrations else {
       throw MethodError.refused(
         "--demonstrations \(method.demonstrations.rawValue) needs --demonstration-data, the file they come from")
     }
-    return try DemonstrationTemplate(
-      selection: method.demonstrations, shots: method.shots, pool: pool, seed: remembered?.seed ?? 0)
+    let isEnough = method.demonstrations == .fixed && method.shots <= settings?.method.shots ?? 0
+    if let examples = remembered.examples, isEnough || remembered.keepsWholePool {
+      return (examples, remembered.files)
+    }
+    let pool = try remembered.files.flatMap { try ExampleFile.read($0, for: &task) }
+    try remembered.check(pool)
+    return (pool, remembered.files)
   }
 }

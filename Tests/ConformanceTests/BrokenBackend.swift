@@ -9,7 +9,7 @@ enum Fault: String, CaseIterable {
   case dropsLast
   /// Every element lands sixteen places on, or one place where there are fewer.
   case offByOneTile
-  /// Results have eight bits of precision.
+  /// Results have twelve bits of precision, a little more than half precision.
   case imprecise
   /// One element behind the output is written, too.
   case writesBehind
@@ -32,6 +32,11 @@ final class BrokenBackend: ForwardingBackend {
     super.init(base)
   }
 
+  /// To nearest with twelve bits of significand.
+  private static func rounded(_ value: Float) -> Float {
+    value.isFinite ? Float(bitPattern: (value.bitPattern + 0x800) & 0xFFFF_F000) : value
+  }
+
   override func perform(_ kernel: Kernel, outputs: [Tensor], _ body: () throws -> Void) throws {
     guard kernel == self.kernel, outputs.indices.contains(place), !outputs[place].isEmpty else { return try body() }
     let output = outputs[place]
@@ -48,7 +53,7 @@ final class BrokenBackend: ForwardingBackend {
       after = after.suffix(shift) + after.dropLast(shift)
     case .imprecise:
       guard output.dtype == .f32 else { return }
-      let values = try base.values(output).map { HalfPrecision.float(bf16: HalfPrecision.bf16($0)) }
+      let values = try base.values(output).map(Self.rounded)
       after = values.withUnsafeBytes { Array($0) }
     case .unsteady:
       guard output.dtype == .f32 else { return }
@@ -69,7 +74,7 @@ final class BrokenBackend: ForwardingBackend {
     let value = try body()
     switch fault {
     case .zeros: return 0
-    case .imprecise: return Double(HalfPrecision.float(bf16: HalfPrecision.bf16(Float(value))))
+    case .imprecise: return Double(Self.rounded(Float(value)))
     case .unsteady: return (0..<calls).reduce(value) { moved, _ in moved.nextUp }
     case .dropsLast, .offByOneTile: return value - 1
     case .writesBehind, .writesBefore: return value

@@ -51,7 +51,7 @@ import Testing
     let pool = [Example(input: "i", targets: ["t", "u"], source: ExampleSource(file: "f", line: 3))]
     let settings = AdapterSettings(
       method: method, truncation: [.demonstrations, .inputEnd],
-      demonstrations: AdapterSettings.Demonstrations(file: "f", seed: .max, examples: pool))
+      demonstrations: AdapterSettings.Demonstrations(files: ["f"], seed: .max, examples: pool))
     let folder = try Self.folder(settings)
     let read = try Adapter(directory: folder.url)
     #expect(read.prompt == Self.adapter().prompt)

@@ -74,6 +74,36 @@ import Testing
     }
   }
 
+  /// The pool's rows by their words: the example `a b c` is most like row 1, then row 3.
+  @Test func retrievedDemonstrationsStandMostSimilarLast() throws {
+    let pool = ["x y", "a b c", "z", "c q", "a b c"].enumerated().map {
+      Self.example($1, "t\($0)", line: $0 + 1, file: "pool.jsonl")
+    }
+    let retriever = Retriever(pool.map(\.input)) { BM25Index($0, rowCounts: $1.map(\.count)) }
+    let finder = DemonstrationFinder(retriever, pool: pool, shots: 3)
+    let template = try DemonstrationTemplate(
+      selection: .retrieved, shots: 3, pool: pool, seed: 0, neighbours: finder.table)
+    let other = Self.example("a b c", "u", line: 2, file: "test.jsonl")
+    let error = #expect(throws: MethodError.self) { try Self.encoder(template).encode(other) }
+    #expect(error.map { "\($0)" }?.hasPrefix("test.jsonl:2: ") ?? false)
+    try finder.prepare([other, pool[1], pool[2]])
+    let encoded = try Self.encoder(template).encode(other)
+    #expect(encoded.context == Self.bytes("c q\nt3\n\na b c\nt4\n\na b c\nt1\n\na b c\n"))
+    #expect(encoded.similarity == finder.table.neighbours(of: other)?.first?.score)
+    // A row of the pool is not shown itself, its copy is; another name of the file changes nothing.
+    let copy = "x y\nt0\n\nc q\nt3\n\na b c\nt4\n\na b c\n"
+    #expect(try Self.encoder(template).encode(pool[1]).context == Self.bytes(copy))
+    let renamed = Self.example("a b c", "t1", line: 2, file: "./pool.jsonl")
+    try finder.prepare([renamed])
+    #expect(try Self.encoder(template).encode(renamed).context == Self.bytes(copy))
+    // The least similar ones are cut first.
+    let cut = try Self.encoder(template, .demonstrations, positions: 27).encode(other)
+    #expect(cut.context == Self.bytes("a b c\nt1\n\na b c\n") && cut.cutDemonstrations == 2)
+    #expect(cut.similarity == encoded.similarity)
+    let bare = try Self.encoder(template, .demonstrations, positions: 10).encode(other)
+    #expect(bare.context == Self.bytes("a b c\n") && bare.similarity == nil)
+  }
+
   @Test func randomDemonstrationsDependOnSeedRoundAndLineAlone() throws {
     let pool = (1...50).map { Self.example("i\($0)", "t\($0)", line: $0) }
     func context(seed: UInt64, round: Int, line: Int) throws -> [Int32] {

@@ -127,6 +127,10 @@ import Tokenizers
 
   @Test(arguments: [
     (
+      #""normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first"}"#,
+      "pre_tokenizer: the prepend_scheme first behind a step that changes text is not supported"
+    ),
+    (
       #""pre_tokenizer": {"type": "UnicodeScripts"}, "decoder": {"type": "ByteLevel"}"#,
       "pre_tokenizer: the pre_tokenizer UnicodeScripts is not supported"
     ),

@@ -53,7 +53,7 @@ import Testing
     ),
     ("steps: 3\nepochs: 2", "'steps' and 'epochs' exclude each other"), ("- a\n- b", "not a mapping of keys to values"),
     ("seed: 1\nseed: 2", "key 'seed' is there twice"), ("seed:", "key 'seed' has no value"),
-    ("recipe: mine", "'recipe' must be one of lester-2021"),
+    ("recipe: mine", "'recipe' must be one of lester-2021, sun-2023"),
   ])
   func `bad keys and values are named`(_ yaml: String, _ expected: String) throws {
     #expect(try Self.message(yaml) == expected)
@@ -90,6 +90,25 @@ import Testing
     try configuration.apply(layer)
     #expect(configuration.options.batchSize == 4 && configuration.learningRate == 0.3)
     #expect(!configuration.options.adafactor.scalesByParameter && configuration.promptLength == 100)
+  }
+
+  @Test func `no shots are the method without demonstrations`() throws {
+    func method(_ keys: [(String, String)], shots: Int? = nil) throws -> PromptTuning.Method {
+      var configuration = RunConfiguration()
+      var layer = ConfigurationLayer(origin: "command line")
+      for (key, value) in keys { layer.set(key, value) }
+      layer.set("shots", shots)
+      try configuration.apply(layer)
+      return try configuration.resolvedMethod()
+    }
+    let ipt = try method([("method", "ipt")])
+    #expect(ipt.demonstrations == .retrieved && ipt.shots == 1 && ipt.prompt == .static)
+    var none = try method([("method", "ipt")], shots: 0)
+    none.name = "prompt-tuning"
+    #expect(try none == method([("method", "prompt-tuning")]))
+    #expect(try method([("method", "icl"), ("demonstrations", "retrieved")]).demonstrations == .retrieved)
+    #expect(try method([("method", "icl"), ("demonstrations", "random")], shots: 3).shots == 3)
+    #expect(throws: MethodError.self) { try method([], shots: 2) }
   }
 
   @Test func `misspelt names find their neighbours`() {

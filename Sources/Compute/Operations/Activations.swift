@@ -39,7 +39,10 @@ extension ComputeBackend {
 
   /// The gradient of `activation` with respect to x.
   public func activationBackward(_ kind: Activation, _ cotangent: Tensor, x: Tensor) throws -> Tensor {
-    try requireSameShape(cotangent, x, "\(kind.rawValue)Backward")
+    let operation = "\(kind.rawValue)Backward"
+    try require(cotangent, .f32, operation, "the cotangent")
+    try require(x, .f32, operation, "X")
+    try requireSameShape(cotangent, x, operation)
     let output = try allocate(x.shape, .f32)
     if !x.isEmpty { try activationBackward(kind, cotangent, x: x, into: output) }
     return output
@@ -59,6 +62,9 @@ extension ComputeBackend {
   public func gatedBackward(_ kind: Activation, _ cotangent: Tensor, gate: Tensor, up: Tensor) throws
     -> (gate: Tensor, up: Tensor)
   {
+    try require(cotangent, .f32, "gatedBackward", "the cotangent")
+    try require(gate, .f32, "gatedBackward", "the gate")
+    try require(up, .f32, "gatedBackward", "up")
     try requireSameShape(cotangent, gate, "gatedBackward")
     try requireSameShape(gate, up, "gatedBackward")
     let gateGradient = try allocate(gate.shape, .f32)

@@ -36,6 +36,11 @@ public struct AttentionResult {
   public let output: Tensor
   /// Logarithm of the sum of exponentials of each query's scores, `[Q, heads]`; -infinity where nothing is seen.
   public let logSumExp: Tensor
+
+  public init(output: Tensor, logSumExp: Tensor) {
+    self.output = output
+    self.logSumExp = logSumExp
+  }
 }
 
 /// The gradients of attention.
@@ -45,6 +50,13 @@ public struct AttentionGradients {
   public let v: Tensor
   /// Of the relative-position table, `[buckets, heads]`, if there is one and it was asked for.
   public let table: Tensor?
+
+  public init(q: Tensor, k: Tensor, v: Tensor, table: Tensor?) {
+    self.q = q
+    self.k = k
+    self.v = v
+    self.table = table
+  }
 }
 
 /// Scaled dot-product attention over a packed batch.
@@ -99,7 +111,12 @@ extension ComputeBackend {
     _ cotangent: Tensor, q: Tensor, k: Tensor, v: Tensor, _ result: AttentionResult, _ layout: AttentionLayout,
     _ attributes: AttentionAttributes, wantsTable: Bool = false
   ) throws -> AttentionGradients {
-    _ = try checkAttention(q, k, v, layout, attributes)
+    let valueWidth = try checkAttention(q, k, v, layout, attributes)
+    try require(cotangent, .f32, "attentionBackward", "the cotangent")
+    try require(result.output, .f32, "attentionBackward", "the output")
+    try require(result.logSumExp, .f32, "attentionBackward", "logSumExp")
+    try requireShape(result.output, [q.shape[0], attributes.heads * valueWidth], "attentionBackward")
+    try requireShape(result.logSumExp, [q.shape[0], attributes.heads], "attentionBackward")
     try requireSameShape(cotangent, result.output, "attentionBackward")
     var tableGradient: Tensor?
     if wantsTable, case .relative(let table, _, _) = attributes.bias { tableGradient = try allocate(table.shape, .f32) }

@@ -62,7 +62,10 @@ extension ComputeBackend {
   public func crossEntropyBackward(
     _ cotangent: Tensor, logits: Tensor, _ labels: Indices, ignoreIndex: Int32 = -100, logSumExp: Tensor
   ) throws -> Tensor {
+    try require(cotangent, .f32, "crossEntropyBackward", "the cotangent")
+    try require(logSumExp, .f32, "crossEntropyBackward", "logSumExp")
     try requireShape(cotangent, [labels.count], "crossEntropyBackward")
+    try requireShape(logSumExp, [labels.count], "crossEntropyBackward")
     try requireLabels(logits, labels, classes: logits.columnCount, ignoreIndex, "crossEntropyBackward")
     let output = try allocate(logits.shape, .f32)
     if !output.isEmpty {
@@ -114,6 +117,8 @@ extension ComputeBackend {
     _ cotangent: Tensor, _ hidden: Tensor, _ labels: Indices, weight: Tensor, bias: Tensor? = nil,
     ignoreIndex: Int32 = -100
   ) throws -> (weight: Tensor, bias: Tensor?) {
+    try require(cotangent, .f32, "linearCrossEntropyBackwardParameters", "the cotangent")
+    try requireShape(cotangent, [labels.count], "linearCrossEntropyBackwardParameters")
     try requireProjection(hidden, labels, weight, ignoreIndex, "linearCrossEntropyBackwardParameters")
     let weightGradient = try zeros(weight.shape)
     let biasGradient = bias == nil ? nil : try zeros([weight.shape[0]])

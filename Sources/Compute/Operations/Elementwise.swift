@@ -56,6 +56,7 @@ extension ComputeBackend {
   /// Every row of `x` `[rows, n]` times its own factor `[rows]`.
   public func scaleRows(_ x: Tensor, by factors: Tensor) throws -> Tensor {
     try require(x, .f32, "scaleRows", "X")
+    try require(factors, .f32, "scaleRows", "the factors")
     try requireShape(factors, [x.rowCount], "scaleRows")
     let output = try allocate(x.shape, .f32)
     if !x.isEmpty { try scaleRows(x, by: factors, into: output) }

@@ -76,7 +76,8 @@ extension ComputeBackend {
   public func layerNormBackward(_ cotangent: Tensor, x: Tensor, weight: Tensor, mean: Tensor, rstd: Tensor) throws
     -> Tensor
   {
-    try requireSameShape(cotangent, x, "layerNormBackward")
+    try requireNormalized(cotangent, x, statistics: [mean, rstd], "layerNormBackward")
+    try requireNormalizable(x, weight, "layerNormBackward")
     let output = try allocate(x.shape, .f32)
     if !x.isEmpty {
       try layerNormBackward(cotangent, x: x, weight: weight, mean: mean, rstd: rstd, into: output)
@@ -88,7 +89,7 @@ extension ComputeBackend {
   public func layerNormBackwardParameters(_ cotangent: Tensor, x: Tensor, mean: Tensor, rstd: Tensor) throws
     -> (weight: Tensor, bias: Tensor)
   {
-    try requireSameShape(cotangent, x, "layerNormBackwardParameters")
+    try requireNormalized(cotangent, x, statistics: [mean, rstd], "layerNormBackwardParameters")
     if x.isEmpty { return (try zeros([x.columnCount]), try zeros([x.columnCount])) }
     let weight = try allocate([x.columnCount], .f32)
     let bias = try allocate([x.columnCount], .f32)
@@ -110,7 +111,8 @@ extension ComputeBackend {
 
   /// The gradient of `rmsNorm` with respect to X; the shape of X.
   public func rmsNormBackward(_ cotangent: Tensor, x: Tensor, weight: Tensor, rstd: Tensor) throws -> Tensor {
-    try requireSameShape(cotangent, x, "rmsNormBackward")
+    try requireNormalized(cotangent, x, statistics: [rstd], "rmsNormBackward")
+    try requireNormalizable(x, weight, "rmsNormBackward")
     let output = try allocate(x.shape, .f32)
     if !x.isEmpty { try rmsNormBackward(cotangent, x: x, weight: weight, rstd: rstd, into: output) }
     return output
@@ -118,11 +120,22 @@ extension ComputeBackend {
 
   /// The gradient of `rmsNorm` with respect to weight, `[n]`.
   public func rmsNormBackwardWeight(_ cotangent: Tensor, x: Tensor, rstd: Tensor) throws -> Tensor {
-    try requireSameShape(cotangent, x, "rmsNormBackwardWeight")
+    try requireNormalized(cotangent, x, statistics: [rstd], "rmsNormBackwardWeight")
     if x.isEmpty { return try zeros([x.columnCount]) }
     let output = try allocate([x.columnCount], .f32)
     try rmsNormBackwardWeight(cotangent, x: x, rstd: rstd, into: output)
     return output
+  }
+
+  /// What every backward pass is given: a cotangent like X, and one number per row for each statistic.
+  private func requireNormalized(_ cotangent: Tensor, _ x: Tensor, statistics: [Tensor], _ operation: String) throws {
+    try require(cotangent, .f32, operation, "the cotangent")
+    try require(x, .f32, operation, "X")
+    try requireSameShape(cotangent, x, operation)
+    for statistic in statistics {
+      try require(statistic, .f32, operation, "a statistic")
+      try requireShape(statistic, [x.rowCount], operation)
+    }
   }
 
   private func requireNormalizable(_ x: Tensor, _ weight: Tensor, _ operation: String) throws {

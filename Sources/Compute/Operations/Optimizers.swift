@@ -82,3 +82,79 @@ public protocol OptimizerKernels: AnyObject {
     learningRate: Float, momentum: Float, weightDecay: Float, parameter: Tensor, gradient: Tensor, velocity: Tensor?)
     throws
 }
+
+extension ComputeBackend {
+  /// One AdamW step on a parameter, in place; gradient and moments have its shape.
+  ///
+  /// - Throws: `ComputeError` for shapes, types or attributes that do not fit.
+  public func stepAdamW(
+    _ step: AdamWStep, parameter: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor
+  ) throws {
+    try requireUpdate(parameter, gradient, states: [firstMoment, secondMoment], "adamW")
+    try requireStep(step.step, "adamW")
+    for beta in [step.beta1, step.beta2] {
+      guard beta >= 0, beta < 1 else {
+        throw ComputeError.invalidArgument(operation: "adamW", "beta \(beta) is outside 0..<1")
+      }
+    }
+    guard !parameter.isEmpty else { return }
+    try adamW(step, parameter: parameter, gradient: gradient, firstMoment: firstMoment, secondMoment: secondMoment)
+  }
+
+  /// One step of stochastic gradient descent on a parameter, in place; gradient and velocity have its shape.
+  ///
+  /// - Throws: `ComputeError` for shapes or types that do not fit.
+  public func stepSGD(
+    learningRate: Float, momentum: Float = 0, weightDecay: Float = 0, parameter: Tensor, gradient: Tensor,
+    velocity: Tensor? = nil
+  ) throws {
+    try requireUpdate(parameter, gradient, states: velocity.map { [$0] } ?? [], "sgd")
+    guard !parameter.isEmpty else { return }
+    try sgd(
+      learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, parameter: parameter,
+      gradient: gradient, velocity: velocity)
+  }
+
+  /// One Adafactor step on a parameter, in place.
+  ///
+  /// - Parameters:
+  ///   - gradient: the shape of the parameter.
+  ///   - moments: factored, of a matrix `[r, c]`: `[r]` and `[c]`; full: the shape of the parameter.
+  /// - Throws: `ComputeError` for shapes, types or attributes that do not fit.
+  public func stepAdafactor(_ step: AdafactorStep, parameter: Tensor, gradient: Tensor, moments: AdafactorMoments)
+    throws
+  {
+    try requireStep(step.step, "adafactor")
+    switch moments {
+    case .full(let all): try requireUpdate(parameter, gradient, states: [all], "adafactor")
+    case .factored(let rows, let columns):
+      try requireUpdate(parameter, gradient, states: [], "adafactor")
+      guard parameter.shape.rank == 2 else {
+        throw ComputeError.invalidArgument(
+          operation: "adafactor", "factored moments belong to a matrix, not to a tensor \(parameter.shape)")
+      }
+      try require(rows, .f32, "adafactor", "the row moments")
+      try require(columns, .f32, "adafactor", "the column moments")
+      try requireShape(rows, [parameter.shape[0]], "adafactor")
+      try requireShape(columns, [parameter.shape[1]], "adafactor")
+    }
+    guard !parameter.isEmpty else { return }
+    try adafactor(step, parameter: parameter, gradient: gradient, moments: moments)
+  }
+
+  private func requireStep(_ step: Int, _ operation: String) throws {
+    guard step >= 1 else {
+      throw ComputeError.invalidArgument(operation: operation, "step \(step); steps are counted from 1")
+    }
+  }
+
+  private func requireUpdate(_ parameter: Tensor, _ gradient: Tensor, states: [Tensor], _ operation: String) throws {
+    try require(parameter, .f32, operation, "the parameter")
+    try require(gradient, .f32, operation, "the gradient")
+    try requireSameShape(parameter, gradient, operation)
+    for state in states {
+      try require(state, .f32, operation, "an optimizer state")
+      try requireSameShape(parameter, state, operation)
+    }
+  }
+}

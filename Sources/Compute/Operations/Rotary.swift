@@ -41,6 +41,7 @@ extension ComputeBackend {
   ///   - positions: one per token.
   public func rotary(_ x: Tensor, _ positions: Indices, _ attributes: RotaryAttributes) throws -> Tensor {
     try require(x, .f32, "rotary", "X")
+    try require(attributes.inverseFrequencies, .f32, "rotary", "the frequencies")
     guard x.shape.rank == 2, x.shape[0] == positions.count else {
       throw ComputeError.shapeMismatch(operation: "rotary", x.shape, positions.tensor.shape)
     }

@@ -40,6 +40,8 @@ extension ComputeBackend {
   ///   - cotangent: the shape of `y`.
   ///   - y: what `softmax` returned.
   public func softmaxBackward(_ cotangent: Tensor, y: Tensor, scale: Float = 1) throws -> Tensor {
+    try require(cotangent, .f32, "softmaxBackward", "the cotangent")
+    try require(y, .f32, "softmaxBackward", "the softmax")
     try requireSameShape(cotangent, y, "softmaxBackward")
     let output = try allocate(y.shape, .f32)
     if !output.isEmpty { try softmaxBackward(cotangent, y: y, scale: scale, into: output) }

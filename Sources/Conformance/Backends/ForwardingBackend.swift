@@ -24,6 +24,8 @@ open class ForwardingBackend: ComputeBackend {
   open func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
     try base.read(tensor, into: bytes)
   }
+  open func owns(_ tensor: Tensor) -> Bool { base.owns(tensor) }
+  open func driverObjects() throws -> [String: Int] { try base.driverObjects() }
   open func synchronize() throws { try base.synchronize() }
 
   open func fill(_ tensor: Tensor, with value: Float) throws {
@@ -164,6 +166,11 @@ open class ForwardingBackend: ComputeBackend {
   open func dropout(_ x: Tensor, probability: Float, seed: UInt64, stream: UInt64, into output: Tensor) throws {
     try perform(.dropout, outputs: [output]) {
       try base.dropout(x, probability: probability, seed: seed, stream: stream, into: output)
+    }
+  }
+  open func builtin(_ function: Builtin, _ operands: [Tensor], scalar: Bool, into output: Tensor) throws {
+    try perform(.builtin, outputs: [output]) {
+      try base.builtin(function, operands, scalar: scalar, into: output)
     }
   }
   open func rotary(_ x: Tensor, _ positions: Indices, _ attributes: RotaryAttributes, into output: Tensor) throws {

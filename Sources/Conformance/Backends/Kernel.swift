@@ -13,4 +13,5 @@ public enum Kernel: String, Sendable, CaseIterable {
   case adamW, adafactor, sgd
   case sumOfSquares, sum, firstNonFinite
   case dropout
+  case builtin
 }

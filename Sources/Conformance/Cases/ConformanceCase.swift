@@ -48,6 +48,20 @@ public struct ConformanceCase: Sendable {
   public var name: String { "\(operation)/\(label)" }
 }
 
+extension ConformanceCase {
+  /// The call that the case describes.
+  ///
+  /// - Parameter contents: asked for each input, in their order.
+  func call(of operation: any ConformanceOperation, _ contents: (Input) -> HostTensor) throws -> OperationCall {
+    var tensors: [Int: HostTensor] = [:]
+    for (index, input) in inputs.sorted(by: { $0.key < $1.key }) { tensors[index] = contents(input) }
+    return OperationCall(
+      inputs: tensors,
+      attributes: try AttributeValues(
+        attributes, of: operation.name, documented: operation.documentation.attributes, allowsInternal: true))
+  }
+}
+
 /// A case with its inputs drawn and its results computed in Double.
 struct PreparedCase: Sendable {
   let name: String
@@ -56,32 +70,42 @@ struct PreparedCase: Sendable {
   let cotangent: HostTensor?
   let gradients: Set<Int>
   let expectations: [String: Expectation]
+  /// The same where denormal inputs count as 0; nil if there are none.
+  let flushedExpectations: [String: Expectation]?
   let allowsNaN: Bool
 
   init(_ description: ConformanceCase) throws {
     name = description.name
     operation = try OperationTable.operation(description.operation)
     var generator = InputGenerator(name: description.name)
-    var inputs: [Int: HostTensor] = [:]
-    for index in description.inputs.keys.sorted() {
-      guard let input = description.inputs[index] else { continue }
-      inputs[index] = HostTensor(input.shape, input.fill.values(input.shape, &generator), input.dtype)
+    call = try description.call(of: operation) { input in
+      HostTensor(input.shape, input.fill.values(input.shape, &generator), input.dtype)
     }
-    let documentation = operation.documentation
-    call = OperationCall(
-      inputs: inputs,
-      attributes: try AttributeValues(
-        description.attributes, of: operation.name, documented: documentation.attributes, allowsInternal: true))
     gradients = description.wantsGradients ? try operation.differentiableInputs(call) : []
     allowsNaN = description.allowsNaN
-    guard !gradients.isEmpty else {
+    if gradients.isEmpty {
       cotangent = nil
-      expectations = try operation.reference(call, cotangent: nil, gradients: [])
-      return
+    } else {
+      let shape = try operation.outputShape(call)
+      cotangent = HostTensor(shape, InputFill.normal().values(shape, &generator))
     }
-    let shape = try operation.outputShape(call)
-    let given = HostTensor(shape, InputFill.normal().values(shape, &generator))
-    cotangent = given
-    expectations = try operation.reference(call, cotangent: given.doubles, gradients: gradients)
+    expectations = try operation.reference(call, cotangent: cotangent?.doubles, gradients: gradients)
+    var flushed = call
+    flushed.inputs = call.inputs.mapValues(\.withoutDenormals)
+    flushedExpectations =
+      flushed.inputs == call.inputs
+      ? nil : try operation.reference(flushed, cotangent: cotangent?.doubles, gradients: gradients)
+  }
+
+  /// What a device must give.
+  ///
+  /// One that takes denormal inputs for 0 may be off by what that changes.
+  func expectations(flushesDenormals: Bool) -> [String: Expectation] {
+    guard flushesDenormals, let flushedExpectations else { return expectations }
+    return expectations.merging(flushedExpectations) { full, flushed in
+      Expectation(
+        full.shape,
+        zip(full.values, flushed.values).map { Tracked($0.value, error: $0.error + abs($0.value - $1.value)) })
+    }
   }
 }

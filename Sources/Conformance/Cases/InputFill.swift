@@ -35,6 +35,8 @@ enum InputFill: Sendable {
   /// Normal numbers of this standard deviation about a mean.
   case normal(deviation: Double = 1, mean: Double = 0)
   case uniform(Double, Double)
+  /// Positive, with the logarithm to base 2 uniform between these.
+  case magnitudes(Double, Double)
   case constant(Double)
   /// Each row one random number throughout.
   case equalRows
@@ -68,6 +70,8 @@ enum InputFill: Sendable {
       for i in 0..<count { result[i] = mean + deviation * generator.normal() }
     case .uniform(let low, let high):
       for i in 0..<count { result[i] = low + (high - low) * generator.uniform() }
+    case .magnitudes(let low, let high):
+      for i in 0..<count { result[i] = exp2(low + (high - low) * generator.uniform()) }
     case .constant(let value): result = [Double](repeating: value, count: count)
     case .equalRows:
       for row in 0..<shape.rows {

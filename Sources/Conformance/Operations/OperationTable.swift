@@ -10,7 +10,8 @@ enum OperationTable {
     ArgmaxRowsOperation(), RotaryOperation(), CrossEntropyOperation(), AttentionOperation(),
     AdamWOperation(), AdafactorOperation(), SGDOperation(),
     ReductionOperation(.sum), ReductionOperation(.sumOfSquares), ReductionOperation(.firstNonFinite),
-    DropoutOperation(), MemoryOperation(.roundTrip), MemoryOperation(.copy), MemoryOperation(.fill),
+    DropoutOperation(), BuiltinOperation(), MemoryOperation(.roundTrip), MemoryOperation(.copy), MemoryOperation(.fill),
+    MistakeOperation(),
   ]
 
   private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })

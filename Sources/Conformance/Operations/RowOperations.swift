@@ -12,6 +12,13 @@ struct GatherRowsOperation: ConformanceOperation {
 
   func differentiableInputs(_ call: OperationCall) -> Set<Int> { [0] }
 
+  /// Only the rows that are asked for are read.
+  func work(_ call: OperationCall) -> Work {
+    let elements = Double(call.shape(1).count * call.shape(0).columns)
+    let read = Double(call.inputs[0]?.dtype.byteCount ?? 4)
+    return Work(flops: elements, bytes: elements * (read + 4))
+  }
+
   func run(_ session: DeviceSession, _ call: OperationCall, cotangent: HostTensor?, gradients: Set<Int>) throws {
     let backend = session.backend
     let table = try session.input(0, of: call)

@@ -60,6 +60,12 @@ struct HostTensor: Sendable, Hashable {
     if case .i32(let values) = elements { values } else { [] }
   }
 
+  /// The same with 0 for f32 elements below the normal range.
+  var withoutDenormals: HostTensor {
+    guard case .f32(let values) = elements, values.contains(where: \.isSubnormal) else { return self }
+    return HostTensor(shape, values.map { $0.isSubnormal ? 0 : $0 })
+  }
+
   /// Equal shapes and equal bits.
   func hasSameBits(as other: HostTensor) -> Bool {
     guard shape == other.shape else { return false }

@@ -19,7 +19,7 @@ extension ConformanceSuite {
       reports.append(report)
       progress(report)
     }
-    return ConformanceReport(device: backend.device.id, deviceName: backend.device.name, cases: reports)
+    return ConformanceReport(of: backend.device, cases: reports)
   }
 
   private static func vectorFiles(in folder: URL, filter: String?) throws -> [URL] {

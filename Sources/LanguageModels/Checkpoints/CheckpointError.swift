@@ -42,7 +42,7 @@ extension CheckpointError {
   /// The contents of a file, memory-mapped.
   ///
   /// - Throws: `CheckpointError.unreadable`.
-  static func map(_ url: URL) throws -> Data {
+  public static func map(_ url: URL) throws -> Data {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
       throw CheckpointError.unreadable(path: url.path, reason: "no such file")

@@ -11,7 +11,9 @@ enum GPTNeoX: ModelFamily {
       "hidden_act", "layer_norm_eps", "rotary_pct", "rotary_emb_base", "partial_rotary_factor",
       "use_parallel_residual", "attention_bias",
     ]),
-    ignored: ["attention_dropout", "hidden_dropout", "is_decoder"])
+    ignored: [
+      "attention_dropout", "hidden_dropout", "attention_probs_dropout_prob", "hidden_dropout_prob", "is_decoder",
+    ])
 
   static func build(_ file: ConfigurationFile, _ weights: ParameterBuilder) throws -> any LanguageModel {
     let width = try file.integer("hidden_size")

@@ -29,7 +29,9 @@ struct LlamaDesign {
     "hidden_act", "max_position_embeddings", "rms_norm_eps",
   ])
 
-  static let ignoredKeys: Set<String> = ["attention_dropout", "embd_pdrop", "resid_pdrop", "hidden_dropout"]
+  static let ignoredKeys: Set<String> = [
+    "attention_dropout", "embd_pdrop", "resid_pdrop", "hidden_dropout", "max_sequence_length",
+  ]
 
   let width: Int
   let layers: Int

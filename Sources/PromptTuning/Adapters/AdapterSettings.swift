@@ -7,15 +7,45 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public struct Demonstrations: Sendable, Hashable, Codable {
     /// The file of the pool, as it was given.
     public var file: String
+    /// Further files, where the pool has several.
+    public var furtherFiles: [String]?
     /// Seed of a random choice.
     public var seed: UInt64
-    /// The pool itself where it is small (fixed demonstrations), so that the adapter does not depend on the file.
+    /// The pool itself, or as much of it as counts, where that is small, so that the adapter does not depend on the files.
     public var examples: [Example]?
+    /// `PoolDigest` of the pool.
+    public var digest: String?
+    /// What `--retriever` says, for retrieved demonstrations.
+    public var retriever: String?
+    /// `VectorModel.identity` of the retriever's model, if it has one.
+    public var retrieverDigest: String?
 
-    public init(file: String, seed: UInt64, examples: [Example]?) {
-      self.file = file
+    public init(
+      files: [String], seed: UInt64, examples: [Example]?, digest: String? = nil, retriever: String? = nil,
+      retrieverDigest: String? = nil
+    ) {
+      file = files.first ?? ""
+      furtherFiles = files.count > 1 ? Array(files.dropFirst()) : nil
       self.seed = seed
       self.examples = examples
+      self.digest = digest
+      self.retriever = retriever
+      self.retrieverDigest = retrieverDigest
+    }
+
+    /// The files of the pool, as they were given.
+    public var files: [String] { [file] + (furtherFiles ?? []) }
+
+    /// Whether `examples` is all of the pool.
+    public var keepsWholePool: Bool { examples.map { PoolDigest.of($0) == digest } ?? false }
+
+    /// - Throws: `MethodError.changedPool` if a pool is not the one of this digest.
+    public func check(_ pool: [Example]) throws {
+      guard let digest, PoolDigest.of(pool) != digest else { return }
+      throw MethodError.changedPool(
+        path: files.joined(separator: ", "),
+        reason: "the pool of demonstrations has changed since the adapter was made; "
+          + "--demonstration-data names another")
     }
   }
 

@@ -4,6 +4,13 @@ public protocol Template: Sendable {
   ///
   /// - Parameter round: changes what a random choice gives from one pass over the data to the next.
   func demonstrations(for example: Example, round: Int) throws -> [Example]
+
+  /// How similar the most similar demonstration is to an example; nil where similarity does not choose.
+  func similarity(of example: Example) -> Double?
+}
+
+extension Template {
+  public func similarity(of example: Example) -> Double? { nil }
 }
 
 /// What may be cut from an example that does not fit.

@@ -25,6 +25,7 @@ struct TokenizerJSON {
     parts.normalizer = try NormalizerFile(file: file).read(root["normalizer"], "normalizer")
     parts.preTokenizer = try PreTokenizerFile(file: file, addsPrefixSpace: settings.addsPrefixSpace)
       .read(root["pre_tokenizer"], "pre_tokenizer")
+    try checkFirst(parts)
     parts.decoder = try DecoderFile(file: file).read(root["decoder"], "decoder")
     let isByteLevel = PreTokenization.endsInByteLevel(parts.preTokenizer)
     let model = try ModelFile(file: file, isByteLevel: isByteLevel).read(root["model"])
@@ -34,6 +35,22 @@ struct TokenizerJSON {
     parts.setAddedTokens(list.entries)
     (parts.prefix, parts.suffix) = try PostProcessor(file).affixes
     return PipelineTokenizer(model: model, parts: parts)
+  }
+
+  /// A Metaspace that prepends to the first piece only asks where a piece lies in the text as it was given; behind a
+  /// step that changes text, that is not known here.
+  private func checkFirst(_ parts: PipelineTokenizer.Parts) throws {
+    var changes = parts.normalizer != nil
+    for step in parts.preTokenizer {
+      if case .metaspace(let metaspace) = step {
+        if changes && metaspace.prepending == .first {
+          throw file.unsupported("pre_tokenizer", "the prepend_scheme first behind a step that changes text")
+        }
+        changes = true
+      } else if case .byteLevel = step {
+        changes = true
+      }
+    }
   }
 
   private func readAddedTokens(into list: inout AddedTokenList) throws {

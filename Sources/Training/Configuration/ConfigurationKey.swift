@@ -24,7 +24,7 @@ struct ConfigurationKey: Sendable {
     text("prompt-init", \.promptInit), choice("head", \.head), choice("head-token", \.headToken),
     choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
-    text("demonstration-data", \.demonstrationData), truncation,
+    text("demonstration-data", \.demonstrationData), text("retriever", \.retriever), truncation,
     text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),
     integer("template-count", \.templateCount, atLeast: 1),
     templateHammingWeight,

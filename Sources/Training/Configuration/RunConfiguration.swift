@@ -34,6 +34,8 @@ public struct RunConfiguration: Sendable, Equatable {
   public var shots: Int?
   /// The pool of demonstrations; nil for the training data.
   public var demonstrationData: String?
+  /// `bm25` or the directory of a model, for retrieved demonstrations; nil for `bm25`.
+  public var retriever: String?
   public var truncate: Truncation = []
 
   // MARK: - Task; nil stands for what the preset says, or for rows of inputs and targets
@@ -120,11 +122,7 @@ public struct RunConfiguration: Sendable, Equatable {
     }
     if let headToken { method.headToken = headToken }
     if let trainable { method.trainable = trainable }
-    if let demonstrations {
-      method.demonstrations = demonstrations
-      if demonstrations == .none { method.shots = 0 } else if method.shots == 0 { method.shots = 1 }
-    }
-    if let shots { method.shots = shots }
+    method.setDemonstrations(demonstrations, shots: shots)
     try method.validate()
     return method
   }
@@ -197,6 +195,8 @@ public enum Recipe: String, Sendable, CaseIterable {
   /// Lester et al., 2021: Adafactor at a constant 0.3 without scaling by parameters, prompts of 100 tokens from the
   /// vocabulary, batches of 32.
   case lester2021 = "lester-2021"
+  /// Sun et al., 2023: prompts of 25 random vectors, AdamW, batches of 8, five epochs.
+  case sun2023 = "sun-2023"
 
   /// The key that names one.
   public static let key = "recipe"
@@ -214,6 +214,13 @@ public enum Recipe: String, Sendable, CaseIterable {
       configuration.options.weightDecay = 1e-5
       configuration.options.adafactor = AdafactorOptions()
       configuration.options.adafactor.scalesByParameter = false
+    case .sun2023:
+      configuration.promptLength = 25
+      configuration.promptInit = "random"
+      configuration.options.batchSize = 8
+      configuration.options.length = .epochs(5)
+      configuration.options.optimizer = .adamw
+      configuration.options.schedule = .constant
     }
   }
 }

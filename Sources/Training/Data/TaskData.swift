@@ -9,8 +9,11 @@ public struct TaskData: Sendable {
   public var task: TaskFormat?
   /// Nil for a single file.
   public var mixture: Mixture?
+  /// The files that the examples come from.
+  public var paths: [String]
+
   /// The files, for people.
-  public var description: String
+  public var description: String { paths.joined(separator: ", ") }
 
   /// Reads the data, or the files of the mixture, and the validation data.
   ///
@@ -18,7 +21,7 @@ public struct TaskData: Sendable {
   /// - Throws: `TrainingError` or `MethodError` naming file and line, or the option.
   public init(_ configuration: RunConfiguration, readsRows: Bool = false) throws {
     let entries = try configuration.mix.map { try MixtureEntry(argument: $0) }
-    let paths = try Self.paths(configuration, entries)
+    paths = try Self.paths(configuration, entries)
     let common = try configuration.taskFormat(readsRows: readsRows)
     let validationPath = try Self.validationPath(configuration)
     var files: [[Example]]
@@ -45,7 +48,6 @@ public struct TaskData: Sendable {
     }
     examples = Array(files.joined())
     if !entries.isEmpty { mixture = try Mixture(counts: files.map(\.count), weights: entries.map(\.weight)) }
-    description = paths.joined(separator: ", ")
   }
 
   /// The chosen line numbers, from 1, each once.

@@ -60,7 +60,7 @@ final class Optimizer {
         let step = AdamWStep(
           learningRate: Float(learningRate), beta1: Float(options.beta1), beta2: Float(options.beta2),
           epsilon: Float(options.epsilon), weightDecay: Float(options.weightDecay), step: number)
-        try backend.adamW(
+        try backend.stepAdamW(
           step, parameter: parameter.value, gradient: gradient, firstMoment: first, secondMoment: second)
       case .adafactor(let moments):
         let choice = options.adafactor
@@ -69,9 +69,9 @@ final class Optimizer {
           gradientEpsilon: Float(choice.gradientEpsilon), parameterEpsilon: Float(choice.parameterEpsilon),
           clipThreshold: Float(choice.clipThreshold), weightDecay: Float(options.weightDecay),
           scalesByParameter: choice.scalesByParameter, step: number)
-        try backend.adafactor(step, parameter: parameter.value, gradient: gradient, moments: moments)
+        try backend.stepAdafactor(step, parameter: parameter.value, gradient: gradient, moments: moments)
       case .sgd(let velocity):
-        try backend.sgd(
+        try backend.stepSGD(
           learningRate: Float(learningRate), momentum: Float(options.momentum),
           weightDecay: Float(options.weightDecay), parameter: parameter.value, gradient: gradient,
           velocity: velocity)

@@ -1,32 +1,47 @@
 import ArgumentParser
 import Compute
+import Conformance
 import Foundation
 
 /// `softprompt bench kernels`.
 struct BenchKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernels",
-    abstract: "Measure matrix products and row operations at the sizes of GPT-2.")
+    abstract: "Measure matrix products, row operations and attention at the sizes of GPT-2.",
+    discussion: """
+      The cases come from the table of `softprompt conformance`. "Backward" is the gradient of the first input alone, as
+      a frozen model needs it: the time of both passes less that of the forward one.
+      """)
 
   @OptionGroup var arguments: BenchArguments
+
+  @Option(help: ArgumentHelp("Only cases whose name matches.", valueName: "regex"))
+  var filter: String?
 
   /// A measured kernel, in the form of `bench kernels --json`.
   private struct Figure: Encodable {
     var operation: String
-    var m: Int?
-    var n: Int?
-    var k: Int?
-    var transposeB: Bool?
-    var rows: Int?
-    var columns: Int?
+    var name: String
+    var sizes: [String: Int]
     var milliseconds: Double
     var gflops: Double?
     var gigabytesPerSecond: Double?
 
     enum CodingKeys: String, CodingKey {
-      case operation, m, n, k, rows, columns, milliseconds, gflops
-      case transposeB = "transpose_b"
+      case operation, name, m, n, k, rows, columns, milliseconds, gflops
       case gigabytesPerSecond = "gigabytes_per_second"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(operation, forKey: .operation)
+      try container.encode(name, forKey: .name)
+      for (size, value) in sizes {
+        if let key = CodingKeys(stringValue: size) { try container.encode(value, forKey: key) }
+      }
+      try container.encode(milliseconds, forKey: .milliseconds)
+      try container.encodeIfPresent(gflops, forKey: .gflops)
+      try container.encodeIfPresent(gigabytesPerSecond, forKey: .gigabytesPerSecond)
     }
   }
 
@@ -36,77 +51,47 @@ struct BenchKernelsCommand: ParsableCommand {
   }
 
   func run() throws {
+    let benchmarks = try KernelBenchmark.select(filter: filter)
     let backend = try arguments.deviceOptions.open()
     let stopwatch = Stopwatch(backend: backend, rounds: arguments.rounds)
-    let products = [(768, 768), (2304, 768), (3072, 768), (768, 3072), (50257, 768)]
-    var figures: [Figure] = []
-    for m in [1, 16, 128, 512, 1024] {
-      for (n, k) in products where m <= 512 || n < 50257 {
-        figures.append(try matmul(m, n, k, transposeB: n == 50257, stopwatch))
-      }
-    }
-    figures += try rowOperations(rows: 1024, columns: 768, stopwatch)
+    let figures = try benchmarks.flatMap { try measure($0, stopwatch) }
     if arguments.json {
       try Output.json(Report(device: backend.device.id, kernels: figures))
       return
     }
     print("\(backend.device.id): \(backend.device.name)\n")
     Output.table(
-      ["operation", "size", "ms", "GFLOP/s", "GB/s"],
+      ["case", "pass", "ms", "GFLOP/s", "GB/s"],
       figures.map { figure in
-        let size =
-          figure.m.map { "\($0)x\(figure.n ?? 0)x\(figure.k ?? 0)\(figure.transposeB == true ? " B'" : "")" }
-          ?? "\(figure.rows ?? 0)x\(figure.columns ?? 0)"
-        return [
-          figure.operation, size, String(format: "%.3f", figure.milliseconds),
-          figure.gflops.map { String(format: "%.1f", $0) } ?? "",
+        [
+          figure.name, figure.operation.hasSuffix(Self.backward) ? "backward" : "forward",
+          String(format: "%.3f", figure.milliseconds), figure.gflops.map { String(format: "%.1f", $0) } ?? "",
           figure.gigabytesPerSecond.map { String(format: "%.1f", $0) } ?? "",
         ]
       })
   }
 
-  /// A product with a frozen right-hand side, as in a forward pass.
-  private func matmul(_ m: Int, _ n: Int, _ k: Int, transposeB: Bool, _ stopwatch: Stopwatch) throws -> Figure {
-    let backend = stopwatch.backend
-    let a = try random([m, k], backend)
-    let b = try random(transposeB ? [n, k] : [k, n], backend)
-    let options = MatmulOptions(transposeB: transposeB, frozen: true)
-    let seconds = try stopwatch.median { _ = try backend.matmul(a, b, options) }
-    let bytes = 4 * (m * k + n * k + m * n)
-    return Figure(
-      operation: "matmul", m: m, n: n, k: k, transposeB: transposeB, milliseconds: 1e3 * seconds,
-      gflops: 2e-9 * Double(m) * Double(n) * Double(k) / seconds,
-      gigabytesPerSecond: 1e-9 * Double(bytes) / seconds)
-  }
+  private static let backward = "Backward"
 
-  private func rowOperations(rows: Int, columns: Int, _ stopwatch: Stopwatch) throws -> [Figure] {
-    let backend = stopwatch.backend
-    let x = try random([rows, columns], backend)
-    let cotangent = try random([rows, columns], backend)
-    let weight = try random([columns], backend)
-    let y = try backend.softmax(x)
-    let norm = try backend.layerNorm(x, weight: weight, bias: weight)
-    func figure(_ name: String, tensors: Int, _ body: () throws -> Void) throws -> Figure {
-      let seconds = try stopwatch.median(body)
-      return Figure(
-        operation: name, rows: rows, columns: columns, milliseconds: 1e3 * seconds,
-        gigabytesPerSecond: 4e-9 * Double(tensors * rows * columns) / seconds)
-    }
-    return [
-      try figure("softmax", tensors: 2) { _ = try backend.softmax(x) },
-      try figure("softmaxBackward", tensors: 3) { _ = try backend.softmaxBackward(cotangent, y: y) },
-      try figure("layerNorm", tensors: 2) { _ = try backend.layerNorm(x, weight: weight, bias: weight) },
-      try figure("layerNormBackward", tensors: 3) {
-        _ = try backend.layerNormBackward(cotangent, x: x, weight: weight, mean: norm.mean, rstd: norm.rstd)
-      },
-      try figure("gelu_tanh", tensors: 2) { _ = try backend.activation(.geluTanh, x) },
-      try figure("gelu_tanhBackward", tensors: 3) { _ = try backend.activationBackward(.geluTanh, cotangent, x: x) },
-      try figure("add", tensors: 3) { _ = try backend.add(x, cotangent) },
+  private func measure(_ benchmark: KernelBenchmark, _ stopwatch: Stopwatch) throws -> [Figure] {
+    let (forward, withGradient) = try benchmark.prepare(on: stopwatch.backend)
+    let seconds = try stopwatch.median(forward)
+    let computes = benchmark.work.flops > 16 * benchmark.work.bytes / 4
+    var figures = [
+      Figure(
+        operation: benchmark.operation, name: benchmark.name, sizes: benchmark.sizes, milliseconds: 1e3 * seconds,
+        gflops: computes || benchmark.operation == "matmul" ? 1e-9 * benchmark.work.flops / seconds : nil,
+        gigabytesPerSecond: 1e-9 * benchmark.work.bytes / seconds)
     ]
-  }
-
-  private func random(_ shape: Shape, _ backend: any ComputeBackend) throws -> Tensor {
-    var generator = Philox(seed: 1, stream: UInt64(shape.count))
-    return try backend.tensor((0..<shape.count).map { _ in generator.nextUniform() - 0.5 }, shape)
+    if let withGradient {
+      let both = try stopwatch.median(withGradient)
+      figures.append(
+        Figure(
+          operation: benchmark.operation + Self.backward, name: benchmark.name, sizes: benchmark.sizes,
+          milliseconds: 1e3 * max(0, both - seconds),
+          gflops: benchmark.operation == "matmul" && both > seconds
+            ? 1e-9 * benchmark.work.flops / (both - seconds) : nil))
+    }
+    return figures
   }
 }

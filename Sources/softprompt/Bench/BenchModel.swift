@@ -61,7 +61,7 @@ struct BenchTrainCommand: ParsableCommand {
       let losses = try prompted.losses(examples, on: tape)
       let gradients = try tape.gradients(of: losses, cotangent: weights)
       guard let gradient = gradients[prompt.embeddings] else { return }
-      try backend.adamW(
+      try backend.stepAdamW(
         AdamWStep(learningRate: 1e-3, step: 1), parameter: prompt.embeddings.value, gradient: gradient,
         firstMoment: moments[0], secondMoment: moments[1])
     }

@@ -37,12 +37,18 @@ public struct TextEmbedder {
   /// - Parameters:
   ///   - source: where the texts come from, for messages.
   ///   - firstNumber: the first one's line, counted from 1.
-  /// - Throws: `EvaluationError` for a text that is too long or, if it is to be pooled, has no tokens, and for a vector
+  /// - Throws: `MethodError` for a text that is too long or, if it is to be pooled, has no tokens, and for a vector
   ///   that is not finite; `ComputeError`.
   public func embed(_ texts: [String], source: String = "text", firstNumber: Int = 1) throws -> [TextEmbedding] {
-    let encoded = try texts.enumerated().map { place, text in
-      try tokens(of: text, place: "\(source):\(firstNumber + place)")
-    }
+    try embed(texts) { "\(source):\(firstNumber + $0)" }
+  }
+
+  /// The vectors of texts from several places, in their order.
+  ///
+  /// - Parameter place: where a text comes from, by its index, for messages.
+  /// - Throws: as `embed(_:source:firstNumber:)`.
+  public func embed(_ texts: [String], place: (Int) -> String) throws -> [TextEmbedding] {
+    let encoded = try texts.enumerated().map { try tokens(of: $1, place: place($0)) }
     var results: [TextEmbedding] = []
     while results.count < encoded.count {
       var total = 0
@@ -51,7 +57,8 @@ public struct TextEmbedder {
         return total <= Self.tokensPerPass
       }
       let next = batch.isEmpty ? encoded[results.count...].prefix(1) : batch
-      results += try vectors(Array(next), source: source, firstNumber: firstNumber + results.count)
+      let first = results.count
+      results += try vectors(Array(next)) { place(first + $0) }
     }
     return results
   }
@@ -70,17 +77,17 @@ public struct TextEmbedder {
     let length = ids.count
     if let limit, length > limit {
       guard cuts else {
-        throw EvaluationError.badText(
+        throw MethodError.badText(
           place: place, reason: "has \(length) tokens, the model has \(limit) positions; --truncate input-end cuts it")
       }
       ids = try cut(ids, text: text, to: limit, place: place)
     }
     if let bad = ids.first(where: { Int($0) >= model.facts.vocabularySize }) {
-      throw EvaluationError.badText(
+      throw MethodError.badText(
         place: place, reason: "has the token \(bad), the model's vocabulary has \(model.facts.vocabularySize)")
     }
     guard !ids.isEmpty || options.pooling == .none else {
-      throw EvaluationError.badText(place: place, reason: "has no tokens, so that there is nothing to pool")
+      throw MethodError.badText(place: place, reason: "has no tokens, so that there is nothing to pool")
     }
     return EncodedText(ids: ids, cutTokens: length - ids.count)
   }
@@ -91,7 +98,7 @@ public struct TextEmbedder {
     let around = ids.count - plain.count
     let opening = (0...max(0, around)).first { Array(ids.dropFirst($0).prefix(plain.count)) == plain }
     guard let opening, around < limit else {
-      throw EvaluationError.badText(
+      throw MethodError.badText(
         place: place, reason: "has \(ids.count) tokens, of which \(limit) cannot be kept with their special tokens")
     }
     return ids.prefix(opening) + plain.prefix(limit - around) + ids.suffix(around - opening)
@@ -99,7 +106,7 @@ public struct TextEmbedder {
 
   // MARK: - Vectors
 
-  private func vectors(_ texts: [EncodedText], source: String, firstNumber: Int) throws -> [TextEmbedding] {
+  private func vectors(_ texts: [EncodedText], at name: (Int) -> String) throws -> [TextEmbedding] {
     let backend = model.backend
     let counts = texts.map(\.ids.count)
     let width = model.facts.hiddenWidth
@@ -114,8 +121,8 @@ public struct TextEmbedder {
       let own = states[row * width..<(row + rows) * width]
       row += rows
       if let bad = own.firstIndex(where: { !$0.isFinite }) {
-        throw EvaluationError.badText(
-          place: "\(source):\(firstNumber + place)",
+        throw MethodError.badText(
+          place: name(place),
           reason: "gives a hidden state that is not finite (column \((bad - own.startIndex) % width))")
       }
       if let poolings {
@@ -173,7 +180,7 @@ public struct TextEmbedder {
       case .normalize: mapRows(\.normalized)
       case .dense(let layer):
         guard layer.inputs == width else {
-          throw EvaluationError.refused(
+          throw MethodError.refused(
             "a dense layer of modules.json reads \(layer.inputs) columns, there are \(width)")
         }
         values = try layer(values, on: backend)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Tokenizers
 
-@testable import Evaluation
+@testable import PromptTuning
 
 /// Texts to vectors, against hidden states of one text at a time.
 @Suite struct TextEmbedderTests {
@@ -80,7 +80,7 @@ import Tokenizers
         options: EmbeddingOptions(pooling: pooling, cutsTexts: cuts))
     }
     let long = String(repeating: "ab", count: 30)
-    let error = #expect(throws: EvaluationError.self) {
+    let error = #expect(throws: MethodError.self) {
       try embedder(cuts: false).embed(["x", long], source: "input", firstNumber: 4)
     }
     #expect("\(try #require(error))".contains("input:5: the text has 61 tokens, the model has 48 positions"))
@@ -89,7 +89,7 @@ import Tokenizers
     let expected = try Self.states(model, [257] + long.utf8.prefix(47).map { Int32($0) })
     expectClose(cut.vectors[0], Self.mean(expected), within: 2e-5)
     // Without special tokens an empty text has nothing to pool, and no vectors of tokens either.
-    #expect(throws: EvaluationError.self) { try embedder(cuts: false, begin: false).embed([""]) }
+    #expect(throws: MethodError.self) { try embedder(cuts: false, begin: false).embed([""]) }
     let none = try embedder(.none, cuts: false, begin: false).embed(["", "ab"])
     #expect(none.map(\.vectors.count) == [0, 2])
   }

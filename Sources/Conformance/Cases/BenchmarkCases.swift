@@ -1,0 +1,50 @@
+import Compute
+
+extension CaseTable {
+  /// Cases at the sizes of GPT-2 small, to be timed; their references would take too long.
+  static let benchmarks: [ConformanceCase] = products + rowOperations + [projection, attentionStep]
+
+  private static let products: [ConformanceCase] = [1, 16, 128, 512, 1024].flatMap { m in
+    [(768, 768), (2304, 768), (3072, 768), (768, 3072), (50257, 768)].compactMap { n, k in
+      // The output projection of a thousand rows would be 200 MB.
+      guard m <= 512 || n < 50257 else { return nil }
+      let transposed = n == 50257
+      return ConformanceCase(
+        "matmul", "m=\(m),n=\(n),k=\(k)\(transposed ? ",nt" : ",nn"),frozen",
+        [0: .init([m, k]), 1: .init(transposed ? [n, k] : [k, n], .normal(deviation: 0.05))],
+        transposed ? ["frozen": true, "transposeB": true] : ["frozen": true])
+    }
+  }
+
+  private static let tokenRows: Shape = [1024, 768]
+
+  private static let rowOperations: [ConformanceCase] = [
+    ConformanceCase("softmax", "rows=1024,n=768", [0: .init(tokenRows)]),
+    ConformanceCase("layerNorm", "rows=1024,n=768,bias", [0: .init(tokenRows), 1: .init([768]), 2: .init([768])]),
+    ConformanceCase("rmsNorm", "rows=1024,n=768", [0: .init(tokenRows), 1: .init([768])]),
+    ConformanceCase("gelu", "rows=1024,n=768", [0: .init(tokenRows)]),
+    ConformanceCase("gelu", "rows=1024,n=768,tanh", [0: .init(tokenRows)], ["approximate": "tanh"]),
+    ConformanceCase("silu", "rows=1024,n=768", [0: .init(tokenRows)]),
+    ConformanceCase("add", "rows=1024,n=768", [0: .init(tokenRows), 1: .init(tokenRows)], gradients: false),
+    ConformanceCase("columnSums", "rows=1024,n=768", [0: .init(tokenRows)], gradients: false),
+    ConformanceCase(
+      "gatherRows", "rows=1024,n=768,table=50257",
+      [0: .init([50257, 768], .constant(0.5)), 1: .integers(1024, .indices(below: 50257))],
+      gradients: false),
+    ConformanceCase(
+      "adamW", "rows=1024,n=768",
+      [0: .init(tokenRows), 1: .init(tokenRows), 2: .init(tokenRows), 3: .init(tokenRows, .uniform(0, 1))],
+      ["learningRate": 0.01, "step": 3], gradients: false),
+  ]
+
+  private static let projection = ConformanceCase(
+    "crossEntropy", "rows=256,n=50257,d=768",
+    [
+      0: .init([256, 768]), 1: .integers(256, .labels(below: 50257, ignoring: nil)),
+      2: .init([50257, 768], .normal(deviation: 0.05)),
+    ])
+
+  private static let attentionStep = ConformanceCase(
+    "attention", "Q=1024,K=1024,heads=12,width=64,causal",
+    [0: .init([1024, 768]), 1: .init([1024, 768]), 2: .init([1024, 768])], ["heads": 12, "causal": true])
+}
