@@ -31,7 +31,7 @@ public struct AnswerEvaluator {
   /// - Throws: `MethodError`; `EvaluationError.nonFiniteLoss`; `.badAnswer`; `ComputeError`.
   public func evaluate(_ examples: [Example], metrics: [EvaluationMetric], task: TaskFormat) throws -> AnswerResult {
     let encoded = try templates.map { template in try examples.map { try encoder.encode($0, template: template) } }
-    let (scores, votes) = Self.vote(try average(try encoded.map { try self.scores($0) }), options.memberCount)
+    let (scores, votes) = Self.vote(average(try encoded.map { try self.scores($0) }), options.memberCount)
     let choices = try model.prompted.choices(of: encoded[0])
     let isValue = type(of: model.head).answers == .value
     let kinds = LabelKinds(examples)

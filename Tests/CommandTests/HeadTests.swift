@@ -154,7 +154,8 @@ import Testing
     func scores(_ template: String?) throws -> [[Double]] {
       try setting.scores(
         try setting.evaluate(
-          ["--model", setting.path("run")] + (template.map { ["--inference-template", $0] } ?? [])).rows)
+          ["--model", setting.path("run")] + (template.map { ["--inference-template", $0] } ?? [])
+        ).rows)
     }
     let (first, second, average) = (try scores("1"), try scores("2"), try scores("average"))
     #expect(first != second)
@@ -178,7 +179,10 @@ import Testing
     let validation = try setting.validation("run")
     #expect(validation["pearson"] as? Double != nil && validation["accuracy"] == nil)
     let (report, rows) = try setting.evaluate(
-      ["--model", setting.path("bert"), "--adapter", setting.path("run/last"), "--metrics", "loss,mse,pearson,spearman"],
+      [
+        "--model", setting.path("bert"), "--adapter", setting.path("run/last"), "--metrics",
+        "loss,mse,pearson,spearman",
+      ],
       "values.jsonl")
     let loss = try #require(report["loss"] as? Double)
     #expect(try abs(loss - #require(validation["validation_loss"] as? Double)) <= 1e-4 * max(1, loss))

@@ -52,7 +52,8 @@ import Testing
     let scores = try fixture.task.scores(fixture.examples)
     for number in scores.indices {
       let expected = try fixture.floats("scores.\(number)")
-      expectClose(scores[number], expected, within: 1e-4 * Double(expected.map(abs).max() ?? 0) + 1e-6, .absolute, "\(number)")
+      expectClose(
+        scores[number], expected, within: 1e-4 * Double(expected.map(abs).max() ?? 0) + 1e-6, .absolute, "\(number)")
     }
     let tape = Tape(backend)
     let losses = try fixture.task.losses(fixture.examples, on: tape)

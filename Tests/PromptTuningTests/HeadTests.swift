@@ -194,7 +194,8 @@ private struct DoubleHead {
     refused("two labels", { try ClassifierHead($0) }, try Self.request(on: backend))
     refused("verbalizer", { try ClassifierHead($0) }, try Self.request(on: backend, labels: labels, words: labels))
     refused("learns numbers", { try RegressorHead($0) }, try Self.request(on: backend, words: labels))
-    refused("same token", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["yes", "you"]))
+    refused(
+      "same token", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["yes", "you"]))
     refused("label words", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["a"]))
     refused("--head-token", { try LanguageModelHead($0) }, try Self.request(on: backend, token: .last))
     #expect(Head(rawValue: "classifer") == nil)

@@ -193,7 +193,8 @@ import Testing
     let setup = try Setup(Backends.cpu.make())
     let trainer = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: Self.options())
     let report = try trainer.dryRun(
-      TaskModel(setup.prompted), model: "gpt2", data: DryRunReport.Data(file: "e2e.jsonl", examples: 18, lines: Array(1...18)))
+      TaskModel(setup.prompted), model: "gpt2",
+      data: DryRunReport.Data(file: "e2e.jsonl", examples: 18, lines: Array(1...18)))
     #expect(
       report.trainable_parameters == 120 && report.steps == 4 && report.loss > 6 && report.memory.optimizer == 960)
     #expect(report.seconds_per_step > 0 && report.memory.device_peak > report.memory.weights)

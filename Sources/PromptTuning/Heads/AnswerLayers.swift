@@ -94,7 +94,8 @@ struct AnswerLayers {
       isBackbone: Bool = false
     ) throws -> Layer {
       // Both or neither: a bias of the checkpoint means nothing beside a new weight.
-      let isStored = stored("\(name).weight", [outputs, inputs]) != nil && (!hasBias || stored("\(name).bias", [outputs]) != nil)
+      let isStored =
+        stored("\(name).weight", [outputs, inputs]) != nil && (!hasBias || stored("\(name).bias", [outputs]) != nil)
       let weight = try parameter("\(name).weight", [outputs, inputs], isStored, isBackbone)
       let bias = hasBias ? try parameter("\(name).bias", [outputs], isStored, isBackbone) : nil
       return Layer(weight: weight, bias: bias, activation: activation)

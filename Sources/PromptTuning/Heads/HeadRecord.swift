@@ -62,7 +62,8 @@ public struct HeadRecord: Sendable, Hashable, Codable {
     let head = try kind.kind.init(request)
     if let wordTokens, let verbalizer = head as? VerbalizerHead, verbalizer.wordTokens != wordTokens {
       throw MethodError.refused(
-        "the label words are the tokens \(verbalizer.wordTokens), in training they were \(wordTokens): another tokenizer")
+        "the label words are the tokens \(verbalizer.wordTokens), in training they were \(wordTokens): another tokenizer"
+      )
     }
     return (head, request)
   }

@@ -25,7 +25,8 @@ public final class VerbalizerHead: TaskHead {
     let facts = model.facts
     let words = request.labelWords ?? request.labels
     guard words.count > 1 else {
-      throw MethodError.refused("--head \(Self.name) needs two label words or more: --label-words, or the labels themselves")
+      throw MethodError.refused(
+        "--head \(Self.name) needs two label words or more: --label-words, or the labels themselves")
     }
     guard words.count == request.labels.count else {
       throw MethodError.refused("\(words.count) label words for \(request.labels.count) labels")
