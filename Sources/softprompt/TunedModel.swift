@@ -94,7 +94,7 @@ struct TunedModel {
       truncation: Self.truncation(arguments.template, settings, task),
       maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
     encoder.answers = try AnswerSource(type(of: head).answers, task)
-    if head.wanted == .mask { try encoder.checkMasks() }
+    try encoder.check(has: head.wanted)
     self.encoder = encoder
   }
 

@@ -33,3 +33,16 @@ public enum AnswerSource: Sendable, Hashable {
     }
   }
 }
+
+extension ExampleEncoder {
+  /// - Throws: `MethodError.refused` if a head wants the mask token and a template has none.
+  public func check(has wanted: WantedRows) throws {
+    guard wanted == .mask else { return }
+    guard let texts else {
+      throw MethodError.refused("the head reads the mask token: a --template with {mask} says where it stands")
+    }
+    if let text = texts.templates.first(where: { !$0.hasMask }) {
+      throw MethodError.refused("the template '\(text.source)' has no {mask}, which the head reads")
+    }
+  }
+}

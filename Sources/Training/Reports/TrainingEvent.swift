@@ -31,11 +31,12 @@ public struct StepReport: Sendable, Hashable {
 
   /// Its line in `metrics.jsonl`.
   public var line: MetricsLine {
-    MetricsLine([
-      .init("step", .integer(step)), .init("loss", .number(loss)), .init("tokens", .integer(targetTokens)),
-      .init("learning_rate", .number(learningRate)), .init("gradient_norm", .number(gradientNorm)),
-      .init("tokens_per_second", .number(tokensPerSecond)),
-    ] + metrics)
+    MetricsLine(
+      [
+        .init("step", .integer(step)), .init("loss", .number(loss)), .init("tokens", .integer(targetTokens)),
+        .init("learning_rate", .number(learningRate)), .init("gradient_norm", .number(gradientNorm)),
+        .init("tokens_per_second", .number(tokensPerSecond)),
+      ] + metrics)
   }
 }
 
