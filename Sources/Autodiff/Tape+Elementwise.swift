@@ -43,6 +43,18 @@ extension Tape {
     }
   }
 
+  /// The logistic function `1 / (1 + exp(-x))`, computed as `(1 + tanh(x / 2)) / 2`.
+  public func sigmoid(_ x: Variable) throws -> Variable {
+    let backend = backend
+    let half = try backend.scale(x.value, by: 0.5)
+    let shift = try backend.allocate([x.value.columnCount], .f32)
+    if !shift.isEmpty { try backend.fill(shift, with: 0.5) }
+    let output = try backend.add(try backend.scale(try backend.activation(.tanh, half), by: 0.5), shift)
+    return try record("sigmoid", output, inputs: [x]) { cotangent, _ in
+      [try backend.scale(try backend.activationBackward(.tanh, cotangent, x: half), by: 0.25)]
+    }
+  }
+
   /// Computes `activation(gate) up`.
   public func gated(_ kind: Activation, gate: Variable, up: Variable) throws -> Variable {
     let (backend, gateValue, upValue) = (backend, gate.value, up.value)

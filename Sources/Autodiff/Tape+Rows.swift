@@ -56,6 +56,21 @@ extension Tape {
     }
   }
 
+  /// Matrices side by side, `[rows, n_i]` each: `[rows, sum of n_i]`.
+  public func concatColumns(_ parts: [Variable]) throws -> Variable {
+    if parts.count == 1 { return parts[0] }
+    let backend = backend
+    let widths = parts.map { $0.shape.columns }
+    return try record("concatColumns", try backend.concatColumns(parts.map(\.value)), inputs: parts) {
+      cotangent, wanted in
+      var column = 0
+      return try zip(widths, wanted).map { width, wanted in
+        defer { column += width }
+        return wanted ? try backend.columns(column..<column + width, of: cotangent) : nil
+      }
+    }
+  }
+
   /// A matrix `[rows, sum of widths]` cut into matrices of these widths.
   public func splitColumns(_ x: Variable, widths: [Int]) throws -> [Variable] {
     guard x.shape.rank == 2, widths.reduce(0, +) == x.shape.columns else {

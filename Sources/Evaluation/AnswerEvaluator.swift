@@ -31,7 +31,8 @@ public struct AnswerEvaluator {
   /// - Throws: `MethodError`; `EvaluationError.nonFiniteLoss`; `.badAnswer`; `ComputeError`.
   public func evaluate(_ examples: [Example], metrics: [EvaluationMetric], task: TaskFormat) throws -> AnswerResult {
     let encoded = try templates.map { template in try examples.map { try encoder.encode($0, template: template) } }
-    let scores = average(try encoded.map { try self.scores($0) })
+    let (scores, votes) = Self.vote(average(try encoded.map { try self.scores($0) }), options.memberCount)
+    let choices = try model.prompted.choices(of: encoded[0])
     let isValue = type(of: model.head).answers == .value
     let kinds = LabelKinds(examples)
     var rows: [AnswerRow] = []
@@ -44,9 +45,10 @@ public struct AnswerEvaluator {
       rows.append(
         AnswerRow(
           prediction: isValue
-            ? .number(scores[place][0]) : kinds.value((task.labels ?? [])[LabelScores.best(scores[place])]),
+            ? .number(scores[place][0]) : kinds.value((task.labels ?? [])[votes[place]]),
           label: example.label.map { isValue ? .number(Float($0.value ?? .nan)) : kinds.value($0.text) },
-          scores: isValue ? nil : scores[place], loss: loss))
+          scores: isValue ? nil : scores[place], loss: loss, position: choices?[place].position,
+          length: choices?[place].length, pool_weights: choices?[place].poolWeights))
     }
     let answers = ScoredAnswers(rows.map(\.prediction.text), for: examples, task: task)
     var values: [String: Double?] = [:]
@@ -68,10 +70,27 @@ public struct AnswerEvaluator {
   /// What the head answers for each example.
   private func scores(_ examples: [EncodedExample]) throws -> [[Float]] {
     var results: [[Float]] = []
-    while results.count < examples.count {
-      results += try model.scores(Array(options.nextBatch(examples[results.count...])))
+    let members = options.memberCount
+    while results.count < examples.count * members {
+      results += try model.scores(options.copies(of: options.nextBatch(examples[(results.count / members)...])))
     }
     return results
+  }
+
+  /// Of each example's answers by the members of an ensemble the mean scores and the label that most give.
+  private static func vote(_ scores: [[Float]], _ members: Int) -> (scores: [[Float]], labels: [Int]) {
+    guard members > 1 else { return (scores, scores.map(LabelScores.best)) }
+    let groups = stride(from: 0, to: scores.count, by: members).map { Array(scores[$0..<$0 + members]) }
+    let labels = groups.map { group in
+      let votes = group.map(LabelScores.best)
+      return votes[MajorityVote.winner(votes)]
+    }
+    let means = groups.map { group in
+      group[0].indices.map { place in
+        Float(group.reduce(0.0) { $0 + Double($1[place]) } / Double(members))
+      }
+    }
+    return (means, labels)
   }
 
   private func average(_ scores: [[[Float]]]) -> [[Float]] {
@@ -129,6 +148,12 @@ public struct AnswerRow: Sendable, Hashable, Encodable {
   public var scores: [Float]?
   /// Cross-entropy in nats, or the squared difference.
   public var loss: Double
+  /// How many virtual tokens stand in front, where that is learned.
+  public var position: Int?
+  /// How many virtual tokens there are, where that is learned.
+  public var length: Int?
+  /// The weight of each prompt of a pool.
+  public var pool_weights: [Float]?
 
   /// Writes rows as JSON Lines; the file appears whole or not at all.
   ///

@@ -56,11 +56,12 @@ public struct Evaluator {
         try metric.value(of: ScoredAnswers(predictions, for: examples, task: task)), forKey: metric.rawValue)
     }
     let encoded = wantsText ? contexts : scored
+    let choices = try promptedModel.choices(of: encoded)
     let rows = examples.indices.map { place in
       PredictionRow(
         loss: wantsLoss ? losses[place].mean : nil, tokens: wantsLoss ? losses[place].tokens : nil,
         prediction: wantsText ? predictions[place] : nil, targets: wantsText ? examples[place].targets : nil,
-        similarity: encoded.isEmpty ? nil : encoded[place].similarity)
+        similarity: encoded.isEmpty ? nil : encoded[place].similarity, choice: choices?[place])
     }
     return EvaluationResult(
       report: EvaluationReport(examples: examples.count, metrics: values), rows: rows,
@@ -94,13 +95,15 @@ public struct Evaluator {
     while results.count < examples.count {
       let batch = options.nextBatch(examples[results.count...])
       let values = try backend.values(
-        try promptedModel.losses(Array(batch), on: Tape(backend, isRecording: false)).value)
+        try promptedModel.losses(options.copies(of: batch), on: Tape(backend, isRecording: false)).value)
       var first = 0
       for example in batch {
-        let total = values[first..<first + example.target.count].reduce(0.0) { $0 + Double($1) }
+        // The mean over the members of an ensemble.
+        let count = example.target.count * options.memberCount
+        let total = values[first..<first + count].reduce(0.0) { $0 + Double($1) } / Double(options.memberCount)
         guard total.isFinite else { throw EvaluationError.nonFiniteLoss(example: "\(example.source)") }
         results.append(ExampleLoss(total: total, tokens: example.target.count))
-        first += example.target.count
+        first += count
       }
       progress?(results.count)
     }
@@ -125,9 +128,23 @@ public struct Evaluator {
   public func generate(_ contexts: [EncodedExample], progress: ((Int) -> Void)? = nil) throws -> [Generation] {
     let decoder = try TextDecoder(promptedModel: promptedModel, codec: encoder.codec, options: options.decoding)
     var done = 0
-    return try decoder.generate(contexts.map(\.context)) { _, _ in
-      done += 1
-      progress?(done)
+    guard options.memberCount > 1 else {
+      return try decoder.generate(contexts.map(\.context)) { _, _ in
+        done += 1
+        progress?(done)
+      }
     }
+    var winners: [Generation] = []
+    while winners.count < contexts.count {
+      let batch = contexts[winners.count...].prefix(max(1, TextDecoder.contextsPerPlan / options.memberCount))
+      let all = try decoder.generate(
+        options.copies(of: batch).map(\.context), firstIndex: winners.count * options.memberCount)
+      for start in stride(from: 0, to: all.count, by: options.memberCount) {
+        let votes = all[start..<start + options.memberCount]
+        winners.append(all[start + MajorityVote.winner(votes.map(\.text))])
+      }
+      progress?(winners.count)
+    }
+    return winners
   }
 }

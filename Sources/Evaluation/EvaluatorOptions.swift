@@ -10,6 +10,8 @@ public struct EvaluatorOptions: Sendable, Hashable {
   public var tokensPerBatch: Int
   /// How predictions are made.
   public var decoding: DecodingOptions
+  /// How many prompts of an ensemble vote on each example; 1 for a single one.
+  public var memberCount = 1
 
   public init(batchSize: Int = 32, tokensPerBatch: Int = 2048, decoding: DecodingOptions = DecodingOptions()) {
     self.batchSize = batchSize
@@ -30,6 +32,11 @@ public struct EvaluatorOptions: Sendable, Hashable {
 }
 
 extension EvaluatorOptions {
+  /// Each example once for every member of an ensemble.
+  func copies(of examples: ArraySlice<EncodedExample>) -> [EncodedExample] {
+    examples.flatMap { Array(repeating: $0, count: memberCount) }
+  }
+
   /// The first examples that make up one batch; at least one.
   func nextBatch(_ examples: ArraySlice<EncodedExample>) -> ArraySlice<EncodedExample> {
     var tokens = 0

@@ -1,5 +1,6 @@
 import Foundation
 import LanguageModels
+import PromptTuning
 
 /// What an evaluation found.
 public struct EvaluationReport: Sendable, Hashable, Codable {
@@ -40,18 +41,27 @@ public struct PredictionRow: Sendable, Hashable, Codable {
   public var prediction: String?
   /// The targets, beside a prediction.
   public var targets: [String]?
+  /// How many virtual tokens stand in front, where that is learned.
+  public var position: Int?
+  /// How many virtual tokens there are, where that is learned.
+  public var length: Int?
+  /// The weight of each prompt of a pool.
+  public var pool_weights: [Float]?
   /// How similar the most similar demonstration is, where they are retrieved.
   public var similarity: Double?
 
   public init(
     loss: Double? = nil, tokens: Int? = nil, prediction: String? = nil, targets: [String]? = nil,
-    similarity: Double? = nil
+    similarity: Double? = nil, choice: ChosenPrompt? = nil
   ) {
     self.loss = loss
     self.tokens = tokens
     self.prediction = prediction
     self.targets = targets
     self.similarity = similarity
+    position = choice?.position
+    length = choice?.length
+    pool_weights = choice?.poolWeights
   }
 
   /// Writes rows as JSON Lines; the file appears whole or not at all.

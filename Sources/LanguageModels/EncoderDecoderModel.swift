@@ -20,13 +20,23 @@ public protocol EncoderDecoderModel: LanguageModel {
   ///
   /// - Parameters:
   ///   - embeddings: of the decoder's tokens, `[rows, embeddingWidth]`, in the order of the batch.
+  ///   - prefixes: keys and values in front of the decoder's own, for which the batch is laid out; with a cache they are
+  ///     stored there once instead.
   ///   - cache: the decoder's own keys and values of earlier tokens; receives those of this batch.
   func decode(
-    _ embeddings: Variable, _ batch: DecoderBatch, memory: EncoderMemory, cache: KeyValueCache?, on tape: Tape
+    _ embeddings: Variable, _ batch: DecoderBatch, memory: EncoderMemory, prefixes: LayerPrefixes?,
+    cache: KeyValueCache?, on tape: Tape
   ) throws -> Variable
 }
 
 extension EncoderDecoderModel {
+  /// As `decode` with prefixes, without any.
+  public func decode(
+    _ embeddings: Variable, _ batch: DecoderBatch, memory: EncoderMemory, cache: KeyValueCache?, on tape: Tape
+  ) throws -> Variable {
+    try decode(embeddings, batch, memory: memory, prefixes: nil, cache: cache, on: tape)
+  }
+
   /// An empty cache for keys and values of the decoder's layers: those of its own tokens, or those of a memory.
   public func makeDecoderCache(capacity: Int) throws -> KeyValueCache {
     try KeyValueCache(
@@ -79,13 +89,16 @@ public struct DecoderBatch {
 
   /// Causal sequences, each of which sees a range of the memory.
   ///
-  /// - Parameter memory: for each sequence its rows, in a memory of `memoryCount`.
+  /// - Parameters:
+  ///   - prefixLength: rows of per-layer prefixes, which everything sees.
+  ///   - memory: for each sequence its rows, in a memory of `memoryCount`.
   public static func causal(
-    _ sequences: [PackedSequence], memory: [Range<Int>], memoryCount: Int, on backend: any ComputeBackend
+    prefixLength: Int = 0, _ sequences: [PackedSequence], memory: [Range<Int>], memoryCount: Int,
+    on backend: any ComputeBackend
   ) throws -> DecoderBatch {
     precondition(sequences.count == memory.count, "a range of memory for each sequence")
     return DecoderBatch(
-      rows: try PackedBatch.causal(promptLength: 0, sequences, on: backend),
+      rows: try PackedBatch.causal(prefixLength: prefixLength, promptLength: 0, sequences, on: backend),
       memoryLayout: try layout(sequences.map(\.length), memory, memoryCount),
       outputMemoryLayout: try layout(sequences.map(\.outputs), memory, memoryCount))
   }

@@ -125,6 +125,9 @@ public struct EncodedExample: Sendable, Hashable {
   public var target: [Int32]
   /// Where the mask token stands in the context; nil where the template has none or the model knows none.
   public var maskPosition: Int?
+  /// How many tokens at the end of the context close it: an encoder's end token, in front of which a prompt behind the
+  /// text stands.
+  public var closing: Int
   /// What a head learns to answer; nil where the target is all there is.
   public var answer: ExampleAnswer?
   /// Whole demonstrations that were left out to make it fit.
@@ -135,13 +138,14 @@ public struct EncodedExample: Sendable, Hashable {
   public var similarity: Double?
 
   public init(
-    source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil,
+    source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil, closing: Int = 0,
     answer: ExampleAnswer? = nil, cutDemonstrations: Int = 0, cutInputTokens: Int = 0, similarity: Double? = nil
   ) {
     self.source = source
     self.context = context
     self.target = target
     self.maskPosition = maskPosition
+    self.closing = closing
     self.answer = answer
     self.cutDemonstrations = cutDemonstrations
     self.cutInputTokens = cutInputTokens

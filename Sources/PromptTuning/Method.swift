@@ -1,12 +1,5 @@
 /// A point on the four axes: template, prompt, head, trainable.
 public struct Method: Sendable, Hashable, Codable {
-  /// The kinds of prompt.
-  public enum PromptKind: String, Sendable, Hashable, Codable, CaseIterable {
-    case none
-    /// Free vectors in front of the text.
-    case `static`
-  }
-
   /// The named point that this one started from.
   public var name: String
   /// How demonstrations are chosen; none for the plain template.
@@ -16,13 +9,17 @@ public struct Method: Sendable, Hashable, Codable {
   public var prompt: PromptKind
   /// How many virtual tokens; 0 without a prompt.
   public var promptLength: Int
+  /// What else the prompt is told.
+  public var promptOptions = PromptOptions()
   public var head: Head
   /// Whose hidden state a classifier or a regressor reads; nil for what suits the model.
   public var headToken: HeadToken?
   public var trainable: Trainable
 
   /// The names of the known points.
-  public static let names = ["prompt-tuning", "icl", "ipt", "fine-tuning", "dynamar"]
+  public static let names = [
+    "prompt-tuning", "p-tuning", "prefix-tuning", "p-tuning-v2", "dynamic", "icl", "ipt", "fine-tuning", "dynamar",
+  ]
 
   /// The number of virtual tokens unless it is chosen.
   public static let defaultPromptLength = 20
@@ -36,6 +33,14 @@ public struct Method: Sendable, Hashable, Codable {
       Method(
         name: name, demonstrations: .none, shots: 0, prompt: .static, promptLength: defaultPromptLength,
         head: .languageModel, trainable: .prompt)
+    case "p-tuning": promptMethod(name, .lstm) { $0.reparameterization = .pTuning }
+    case "prefix-tuning": promptMethod(name, .prefixMLP) { _ in }
+    case "p-tuning-v2":
+      promptMethod(name, .prefix) {
+        $0.prefixDropout = 0.1
+        $0.prefixDeviation = 1
+      }
+    case "dynamic": promptMethod(name, .static) { $0.position = .instance }
     case "icl":
       Method(
         name: name, demonstrations: .fixed, shots: 1, prompt: .none, promptLength: 0, head: .languageModel,
@@ -60,6 +65,17 @@ public struct Method: Sendable, Hashable, Codable {
     }
   }
 
+  /// A point at which only a prompt, and a new head, are trained.
+  private static func promptMethod(
+    _ name: String, _ prompt: PromptKind, _ change: (inout PromptOptions) -> Void
+  ) -> Method {
+    var method = Method(
+      name: name, demonstrations: .none, shots: 0, prompt: prompt, promptLength: defaultPromptLength,
+      head: .languageModel, trainable: .prompt)
+    change(&method.promptOptions)
+    return method
+  }
+
   /// Chooses demonstrations; none of them (`shots` 0) is the method without.
   public mutating func setDemonstrations(_ selection: DemonstrationSelection?, shots: Int?) {
     if let selection {
@@ -74,13 +90,13 @@ public struct Method: Sendable, Hashable, Codable {
 
   /// - Throws: `MethodError.refused` with the reason if the combination makes no sense.
   public func validate() throws {
-    switch prompt {
-    case .none where promptLength != 0:
+    if !prompt.kind.isPrompt, promptLength != 0 {
       throw MethodError.refused("a prompt length of \(promptLength) makes no sense without a prompt")
-    case .static where promptLength < 1:
-      throw MethodError.refused("a prompt needs at least one virtual token")
-    default: break
     }
+    if prompt.kind.isPrompt, promptLength < 1 {
+      throw MethodError.refused("a prompt needs at least one virtual token")
+    }
+    try promptOptions.validate(prompt, promptLength: promptLength, trainable: trainable)
     if trainable == .prompt, prompt == .none, !head.kind.isTrained {
       throw MethodError.refused("there is no prompt to train: choose --prompt static, or --trainable all or none")
     }
@@ -95,5 +111,12 @@ public struct Method: Sendable, Hashable, Codable {
       throw MethodError.refused("--demonstrations \(demonstrations.rawValue) needs --shots of at least 1")
     default: break
     }
+  }
+}
+
+extension KeyedDecodingContainer {
+  /// What an adapter made before there were such options does not say has its defaults.
+  func decode(_ type: PromptOptions.Type, forKey key: Key) throws -> PromptOptions {
+    try decodeIfPresent(type, forKey: key) ?? PromptOptions()
   }
 }

@@ -30,29 +30,42 @@ extension PromptedModel {
       ? try causalStates(examples, wanted, on: tape) : try bidirectionalStates(examples, wanted, on: tape)
   }
 
-  /// The states of a causal model, whose prompt stands once in front of all examples.
+  /// The states of a causal model; what all examples have in front stands there once.
   private func causalStates(_ examples: [EncodedExample], _ wanted: WantedRows, on tape: Tape) throws -> Variable {
     let readsTarget = wanted == .targets
-    let sequences = examples.map {
-      PackedSequence(
-        length: $0.context.count + (readsTarget ? $0.target.count - 1 : 0), outputs: wanted.count(of: $0))
+    let rows = try promptedRows(
+      examples.map(\.context), closings: examples.map(\.closing),
+      continuations: examples.map { readsTarget ? Array($0.target.dropLast()) : [] }, sharesFront: true, on: tape)
+    // Those that are wanted of each example, which lie at its end but for virtual tokens among them.
+    let places = zip(examples, rows.lengths).enumerated().map { number, pair in
+      wanted == .text ? rows.textPlaces[number] : Array(pair.1 - wanted.count(of: pair.0)..<pair.1)
     }
-    let batch = try PackedBatch.causal(promptLength: prompt.length, sequences, on: backend)
-    let tokens = examples.flatMap { readsTarget ? $0.context + $0.target.dropLast() : $0.context }
-    return try model.encode(try embed(tokens, on: tape), batch, cache: nil, on: tape)
+    let sequences = zip(rows.lengths, places).map { PackedSequence(length: $0, outputs: $0 - ($1.first ?? $0)) }
+    let batch = try PackedBatch.causal(
+      prefixLength: rows.prefixes?.length ?? 0, promptLength: rows.shared, sequences, on: backend)
+    let states = try model.encode(rows.embeddings, batch, prefixes: rows.prefixes, cache: nil, on: tape)
+    var chosen: [Int32] = []
+    var first = 0
+    for (sequence, places) in zip(sequences, places) {
+      chosen += places.map { Int32(first + $0 - (sequence.length - sequence.outputs)) }
+      first += sequence.outputs
+    }
+    return chosen.count == states.shape[0] ? states : try tape.selectRows(states, try backend.indices(chosen))
   }
 
-  /// The states of an encoder, whose prompt stands in front of each example.
+  /// The states of an encoder, in which each example has the prompt to itself.
   private func bidirectionalStates(_ examples: [EncodedExample], _ wanted: WantedRows, on tape: Tape) throws -> Variable
   {
+    let rows = try promptedRows(
+      examples.map(\.context), closings: examples.map(\.closing), sharesFront: false, on: tape)
     let outputs: BidirectionalOutputs =
       switch wanted {
       case .first: .first
-      case .last: .rows(examples.map { [prompt.length + $0.context.count - 1] })
-      case .mask: .rows(try examples.map { [prompt.length + (try $0.requiredMaskPosition())] })
+      case .last: .rows(rows.lengths.map { [$0 - 1] })
+      case .mask: .rows(try zip(examples, rows.textPlaces).map { [$1[try $0.requiredMaskPosition()]] })
       case .text, .targets, .decoder: .text
       }
-    return try encodeBidirectionally(examples.map(\.context), outputs: outputs, on: tape)
+    return try encode(rows, outputs, on: tape)
   }
 
   /// The states of a decoder at its last tokens, behind an encoder that reads the prompt and the contexts.
@@ -60,13 +73,16 @@ extension PromptedModel {
     _ examples: [EncodedExample], of model: any EncoderDecoderModel, reading tokens: [[Int32]], outputs: [Int],
     on tape: Tape
   ) throws -> Variable {
-    let encoded = try encodeBidirectionally(examples.map(\.context), on: tape)
+    let rows = try promptedRows(
+      examples.map(\.context), closings: examples.map(\.closing), sharesFront: false, on: tape)
+    let encoded = try encode(rows, .all, on: tape)
     let batch = try DecoderBatch.causal(
+      prefixLength: rows.prefixes?.length ?? 0,
       zip(tokens, outputs).map { PackedSequence(length: $0.count, outputs: $1) },
-      memory: bidirectionalRows(examples.map(\.context.count)), memoryCount: encoded.shape[0], on: backend)
+      memory: rows.ranges, memoryCount: encoded.shape[0], on: backend)
     return try model.decode(
       try model.embed(tokens.flatMap { $0 }, on: tape), batch, memory: try model.memory(of: encoded, on: tape),
-      cache: nil, on: tape)
+      prefixes: rows.prefixes, cache: nil, on: tape)
   }
 }
 

@@ -2,14 +2,17 @@ import Autodiff
 import Compute
 import LanguageModels
 
-/// A language model that reads a prompt in front of its text.
+/// A language model that reads a prompt with its text.
 public final class PromptedModel {
   public let model: any LanguageModel
   public let prompt: any Prompt
+  private let features: FeatureCache
+  private var draw: PromptDraw?
 
   public init(model: any LanguageModel, prompt: any Prompt) {
     self.model = model
     self.prompt = prompt
+    features = FeatureCache(model)
   }
 
   public var backend: any ComputeBackend { model.backend }
@@ -19,6 +22,22 @@ public final class PromptedModel {
 
   /// All parameters, the prompt's first.
   public var parameters: [Parameter] { prompt.parameters + model.parameters }
+
+  /// How many texts were read without the prompt for networks that look at their hidden states; nil where none does.
+  public var featuresComputed: Int? { prompt.needsFeatures ? features.seen.count : nil }
+
+  /// Fingerprints of the texts that `featuresComputed` counts, so that a resumed run goes on counting.
+  public var featureFingerprints: [UInt64] {
+    get { features.seen }
+    set { features.restore(newValue) }
+  }
+
+  /// The temperature at which a step draws hard choices; nil where there are none.
+  public func temperature(ofStep step: Int) -> Double? { (prompt as? PlacedPrompt)?.temperature(ofStep: step) }
+
+  /// Tells what random choices depend on: the losses that are recorded from now on are those of a step's examples, in
+  /// order.
+  public func begin(step: Int) { draw = PromptDraw(step: step, firstRow: 0) }
 
   /// The negative log-likelihood of every target token, examples end to end.
   ///
@@ -30,35 +49,38 @@ public final class PromptedModel {
     return try model.losses(hidden, try backend.indices(examples.flatMap(\.target)), on: tape)
   }
 
-  /// Final hidden states of a bidirectional model, or of an encoder, that reads the prompt in front of each text.
+  /// What the prompt adds to texts.
+  func reading(of texts: [[Int32]], closings: [Int], on tape: Tape) throws -> PromptReading {
+    let features = features
+    let batch = PromptBatch(
+      texts: texts, closings: closings, features: { try features.features(of: texts) },
+      draw: tape.isRecording ? draw : nil)
+    if tape.isRecording { draw?.firstRow += texts.count }
+    return try prompt.reading(of: batch, on: tape)
+  }
+
+  /// Final hidden states of a bidirectional model, or of an encoder, that reads texts with the prompt.
   ///
-  /// Where nothing else is asked for: `[sum of prompt length + tokens, hiddenWidth]`, as `bidirectionalRows` has it.
-  public func encodeBidirectionally(_ texts: [[Int32]], outputs: BidirectionalOutputs = .all, on tape: Tape) throws
-    -> Variable
-  {
-    let lengths = texts.map(\.count)
+  /// Where nothing else is asked for: `[sum of virtual tokens and tokens, hiddenWidth]`.
+  public func encodeBidirectionally(
+    _ texts: [[Int32]], outputs: BidirectionalOutputs = .all, on tape: Tape
+  ) throws -> Variable {
+    let rows = try promptedRows(texts, closings: texts.map { _ in 0 }, sharesFront: false, on: tape)
+    return try encode(rows, outputs, on: tape)
+  }
+
+  /// Rows without anything shared, through a model in which they see one another.
+  func encode(_ rows: PromptedRows, _ outputs: BidirectionalOutputs, on tape: Tape) throws -> Variable {
+    // The prefixes of an encoder-decoder belong to its decoder.
+    let prefixes = model is any EncoderDecoderModel ? nil : rows.prefixes
+    let outputs = outputs == .text ? .rows(rows.textPlaces) : outputs
     let batch = try PackedBatch.bidirectional(
-      promptLength: prompt.length, lengths, outputs: outputs, on: backend)
-    let rows = try embed(texts.flatMap { $0 }, on: tape)
-    guard prompt.length > 0, lengths.count > 1 else { return try model.encode(rows, batch, cache: nil, on: tape) }
-    let sources = PackedBatch.bidirectionalSources(promptLength: prompt.length, lengths)
-    return try model.encode(
-      try tape.gatherRows(rows, try backend.indices(sources)), batch, cache: nil, on: tape)
+      prefixLength: prefixes?.length ?? 0, promptLength: 0, rows.lengths, outputs: outputs, on: backend)
+    return try model.encode(rows.embeddings, batch, prefixes: prefixes, cache: nil, on: tape)
   }
 
-  /// The rows of each text among those of all of them, its prompt's included.
-  public func bidirectionalRows(_ lengths: [Int]) -> [Range<Int>] {
-    var row = 0
-    return lengths.map { length in
-      defer { row += prompt.length + length }
-      return row..<row + prompt.length + length
-    }
-  }
-
-  /// The prompt and the embedded tokens: `[prompt length + tokens, embeddingWidth]`.
+  /// A prompt that every example has in front, and the embedded tokens: `[prompt length + tokens, embeddingWidth]`.
   public func embed(_ tokens: [Int32], on tape: Tape) throws -> Variable {
-    let embedded = try model.embed(tokens, on: tape)
-    guard let vectors = try prompt.vectors(on: tape) else { return embedded }
-    return try tape.scope("prompt") { try tape.concatRows([vectors, embedded]) }
+    try promptedRows([tokens], closings: [0], sharesFront: true, on: tape).embeddings
   }
 }

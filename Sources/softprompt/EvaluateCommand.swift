@@ -51,12 +51,13 @@ struct EvaluateCommand: ParsableCommand {
     guard show == 0 || (!json && chosen?.contains { $0.needsText } == true) else {
       throw ValidationError("--show needs a metric of generated text (such as bleu), and does not go with --json")
     }
-    let options = EvaluatorOptions(batchSize: batchSize, decoding: try decoding.options(batchSize: batchSize))
+    var options = EvaluatorOptions(batchSize: batchSize, decoding: try decoding.options(batchSize: batchSize))
     try options.validate()
     let output = predictions.map { URL(fileURLWithPath: $0) }
     // Whether the file can be written is better known before the work than after it.
     if let output { _ = try AtomicFile(output) }
     let tuned = try TunedModel(tuned, on: try deviceOptions.open())
+    options.memberCount = tuned.memberCount
     var task = tuned.task
     let examples = try ExampleFile.read(data, for: &task)
     try tuned.prepare(examples)

@@ -32,6 +32,9 @@ struct GenerateCommand: ParsableCommand {
 
   func run() throws {
     let options = EvaluatorOptions(batchSize: batchSize, decoding: try decoding.options(batchSize: batchSize))
+    guard tuned.adapter.count < 2 else {
+      throw ValidationError("--adapter: prompts vote on whole answers in `evaluate`; a text is continued with one")
+    }
     let tuned = try TunedModel(tuned, on: try deviceOptions.open())
     guard type(of: tuned.taskModel.head).answers == .text else {
       throw MethodError.refused("the model's head answers with labels or values, which softprompt evaluate writes")

@@ -33,6 +33,12 @@ struct InspectCommand: ParsableCommand {
       var cosine: Double
     }
 
+    struct Stored: Encodable {
+      var name: String
+      var shape: [Int]
+      var norm: Double
+    }
+
     struct VirtualToken: Encodable {
       var index: Int
       var norm: Double
@@ -41,12 +47,15 @@ struct InspectCommand: ParsableCommand {
 
     var adapter: String
     var method: String?
+    var peft_type: String
     var base_model: String?
     var virtual_tokens: Int
     var width: Int
     var parameters: Int
     var embedding_norm: Double
     var tokens: [VirtualToken]
+    /// Of everything that is kept of the prompt.
+    var tensors: [Stored]
   }
 
   func run() throws {
@@ -62,8 +71,13 @@ struct InspectCommand: ParsableCommand {
     print("adapter: \(report.adapter)")
     if let method = report.method { print("method: \(method)") }
     if let base = report.base_model { print("base model: \(base)") }
+    print("type: \(report.peft_type)")
     print("virtual tokens: \(report.virtual_tokens) of width \(report.width), \(report.parameters) numbers")
+    for tensor in report.tensors {
+      print("tensor: \(tensor.name) \(Shape(tensor.shape)), norm \(String(format: "%.4f", tensor.norm))")
+    }
     print(String(format: "mean norm of the model's token embeddings: %.4f\n", report.embedding_norm))
+    if report.tokens.isEmpty { return }
     Output.table(
       ["token", "norm", "nearest vocabulary tokens (cosine)"],
       report.tokens.map { token in
@@ -75,7 +89,7 @@ struct InspectCommand: ParsableCommand {
   }
 
   private func report(_ adapter: Adapter, _ opened: OpenedModel, _ backend: any ComputeBackend) throws -> Report {
-    let prompt = adapter.prompt
+    let prompt = adapter.tokenRows
     let promptRows = (0..<prompt.length).map { Array(prompt.values[$0 * prompt.width..<($0 + 1) * prompt.width]) }
     let promptNorms = promptRows.map(Self.norm)
     var best = [[(id: Int, cosine: Double)]](repeating: [], count: prompt.length)
@@ -86,7 +100,8 @@ struct InspectCommand: ParsableCommand {
       let ids = (start..<min(start + 4096, vocabulary)).map(Int32.init)
       let block = try backend.gatherRows(opened.model.tokenEmbedding.value, try backend.indices(ids))
       let values = try backend.values(block)
-      let norms = ids.indices.map { Self.norm(Array(values[$0 * prompt.width..<($0 + 1) * prompt.width])) }
+      let width = block.columnCount
+      let norms = ids.indices.map { Self.norm(Array(values[$0 * width..<($0 + 1) * width])) }
       normTotal += norms.reduce(0, +)
       guard prompt.length > 0, neighbours > 0 else { continue }
       let products = try backend.values(
@@ -101,9 +116,12 @@ struct InspectCommand: ParsableCommand {
           (best[row] + candidates).sorted { ($0.cosine, -$0.id) > ($1.cosine, -$1.id) }.prefix(neighbours))
       }
     }
+    let tensors = Self.tensors(adapter)
     return Report(
-      adapter: adapter.path, method: adapter.settings?.method.name, base_model: adapter.baseModel,
-      virtual_tokens: prompt.length, width: prompt.width, parameters: prompt.values.count,
+      adapter: adapter.path, method: adapter.settings?.method.name, peft_type: adapter.type.name,
+      base_model: adapter.baseModel, virtual_tokens: adapter.prompt.length,
+      width: adapter.isPrefix ? adapter.prompt.width : prompt.width,
+      parameters: tensors.reduce(0) { $0 + $1.shape.reduce(1, *) },
       embedding_norm: normTotal / Double(max(1, vocabulary)),
       tokens: promptNorms.indices.map { index in
         Report.VirtualToken(
@@ -113,7 +131,21 @@ struct InspectCommand: ParsableCommand {
               id: $0.id, token: opened.codec.tokenizer.decode([Int32($0.id)], skipSpecialTokens: false),
               cosine: $0.cosine)
           })
-      })
+      }, tensors: tensors)
+  }
+
+  /// Everything that is kept of the prompt: its rows, or its parameters by name.
+  private static func tensors(_ adapter: Adapter) -> [Report.Stored] {
+    guard let parameters = adapter.parameters else {
+      return [
+        Report.Stored(
+          name: StaticPrompt.tensorName, shape: [adapter.prompt.length, adapter.prompt.width],
+          norm: norm(adapter.prompt.values))
+      ]
+    }
+    return parameters.tensors.sorted { $0.key < $1.key }.map {
+      Report.Stored(name: $0.key, shape: $0.value.shape.dimensions, norm: norm($0.value.values))
+    }
   }
 
   private static func norm(_ values: [Float]) -> Double {

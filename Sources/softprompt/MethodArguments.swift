@@ -2,7 +2,6 @@ import ArgumentParser
 import PromptTuning
 
 extension DemonstrationSelection: ExpressibleByArgument {}
-extension Method.PromptKind: ExpressibleByArgument {}
 extension Head: ExpressibleByArgument {}
 extension HeadToken: ExpressibleByArgument {}
 extension Trainable: ExpressibleByArgument {}
@@ -69,18 +68,18 @@ struct MethodArguments: ParsableArguments {
       valueName: "name"))
   var method: String?
 
-  @Option(help: "The kind of prompt: static or none.")
-  var prompt: Method.PromptKind?
+  @Option(help: "The kind of prompt: \(PromptKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var prompt: PromptKind?
 
   @Option(help: "How many virtual tokens the prompt has (default: \(Method.defaultPromptLength)).")
   var promptLength: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Where the prompt starts: random, vocabulary, text:STRING or adapter:DIR (default: vocabulary).",
+      "Where the prompt starts: random, vocabulary, labels, text:STRING or adapter:DIR (default: vocabulary; prefixes: random).",
       discussion: """
         random: normal numbers as large as the model's token embeddings. vocabulary: embeddings of frequent tokens.
-        text: the embeddings of a text, repeated to the length. adapter: the vectors of another run.
+        labels: the mean embedding of each label's tokens. text: the embeddings of a text, repeated to the length. adapter: the vectors of another run.
         """, valueName: "start"))
   var promptInit: String?
 
@@ -89,6 +88,7 @@ struct MethodArguments: ParsableArguments {
   @Option(help: "What is trained: prompt, all or none.")
   var trainable: Trainable?
 
+  @OptionGroup var promptArguments: PromptArguments
   @OptionGroup var template: TemplateArguments
 }
 

@@ -16,7 +16,7 @@ struct SoftPrompt: ParsableCommand {
     subcommands: [
       DevicesCommand.self, ConformanceCommand.self, BenchCommand.self, TrainCommand.self, PretrainCommand.self,
       EvaluateCommand.self, GenerateCommand.self, RetrieveCommand.self, EmbedCommand.self, TokenizeCommand.self,
-      InspectCommand.self, PresetsCommand.self, ScoreCommand.self,
+      InspectCommand.self, CombineCommand.self, PresetsCommand.self, ScoreCommand.self,
     ])
 }
 

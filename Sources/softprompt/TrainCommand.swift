@@ -60,7 +60,7 @@ struct TrainCommand: ParsableCommand {
     var configuration = try mergedConfiguration()
     let modelPath = try configuration.required(configuration.model, "model")
     if configuration.head == nil { configuration.head = try Self.defaultHead(configuration, modelPath) }
-    let start = try PromptInitialization(argument: configuration.promptInit)
+    let start = try configuration.promptStart()
     let method = try Self.method(&configuration, start)
     let options = configuration.resolvedOptions(training: method.trainable)
     configuration.learningRate = options.learningRate
@@ -94,7 +94,11 @@ struct TrainCommand: ParsableCommand {
     reportCuts(data, taskData.description)
     if let validation, let path = configuration.validation.first { reportCuts(validation, path) }
 
-    let prompted = PromptedModel(model: opened.model, prompt: try prompt(method, start, opened, options, backend))
+    let prompt = try PromptRequest(
+      model: opened.model, codec: opened.codec, length: method.promptLength, options: method.promptOptions,
+      start: start, labels: taskData.task?.labels ?? [], isTrainable: method.trainable != .none, seed: options.seed
+    ).prompt(method.prompt)
+    let prompted = PromptedModel(model: opened.model, prompt: prompt)
     let task = TaskModel(prompted, head: head)
     if case .adapter(let adapter) = start, !adapter.modules.isEmpty, method.head.kind.isTrained {
       try SavedModule.install(adapter.modules, into: task.parameters, path: adapter.path, on: backend)
@@ -103,7 +107,8 @@ struct TrainCommand: ParsableCommand {
       task,
       settings: AdapterSettings(
         method: method, truncation: configuration.truncate, demonstrations: demonstrations?.settings,
-        task: taskData.task, head: method.head == .languageModel ? nil : HeadRecord(head, request)),
+        task: taskData.task, head: method.head == .languageModel ? nil : HeadRecord(head, request),
+        promptSeed: options.seed),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(
@@ -193,19 +198,6 @@ struct TrainCommand: ParsableCommand {
       method, pool: try file.map { try ExampleFile.read($0, for: &task) } ?? data.examples,
       files: file.map { [$0] } ?? data.paths, keepsPool: file == nil && configuration.examplesPerLabel != nil,
       seed: configuration.options.seed, retriever: configuration.retriever, on: { backend })
-  }
-
-  private func prompt(
-    _ method: Method, _ start: PromptInitialization, _ opened: OpenedModel, _ options: TrainingOptions,
-    _ backend: any ComputeBackend
-  ) throws -> any Prompt {
-    guard method.prompt == .static else { return NoPrompt() }
-    let values = try start.values(
-      length: method.promptLength, model: opened.model, codec: opened.codec, seed: options.seed)
-    return try StaticPrompt(
-      values: values, length: method.promptLength, width: opened.model.facts.embeddingWidth,
-      isTrainable: method.trainable != .none,
-      on: backend)
   }
 
   private func reportCuts(_ data: EncodedExamples, _ path: String) {

@@ -180,6 +180,7 @@ extension ConfigurationLayer {
     set("prompt", options.prompt?.rawValue)
     set("prompt-length", options.promptLength)
     set("prompt-init", options.promptInit)
+    set(options.promptArguments)
     set("head", options.head.head?.rawValue)
     set("head-token", options.head.headToken?.rawValue)
     set("trainable", options.trainable?.rawValue)

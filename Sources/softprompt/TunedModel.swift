@@ -12,8 +12,11 @@ struct TunedModelArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "An adapter's folder: a run's --output, or one written by PEFT (default: the model as it is).",
-      valueName: "directory"))
-  var adapter: String?
+      discussion: "Given several times in `evaluate`, the prompts vote on every example.", valueName: "directory"))
+  var adapter: [String] = []
+
+  @Option(help: ArgumentHelp("Which task's prompt of PEFT's multitask prompts, from 0.", valueName: "number"))
+  var promptTask: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -26,7 +29,7 @@ struct TunedModelArguments: ParsableArguments {
 
   /// What the adapter remembers, or the model's own directory where fine-tuning wrote it.
   func settings() throws -> AdapterSettings? {
-    try AdapterSettings.read(URL(fileURLWithPath: adapter ?? modelArguments.model, isDirectory: true))
+    try AdapterSettings.read(URL(fileURLWithPath: adapter.first ?? modelArguments.model, isDirectory: true))
   }
 
   /// How rows become examples: as the adapter remembers, with the options over it; nil for plain inputs and targets.
@@ -49,13 +52,23 @@ struct TunedModel {
   private let demonstrations: Demonstrations?
   /// How rows become examples; nil for plain rows of inputs and targets.
   let task: TaskFormat?
+  /// How many prompts vote on each example.
+  let memberCount: Int
   var promptedModel: PromptedModel { taskModel.prompted }
 
   /// Opens what the options name; an adapter's own method and demonstrations apply unless options say otherwise.
   ///
   /// - Throws: an error that names the file, the option or the tensor.
   init(_ arguments: TunedModelArguments, on backend: any ComputeBackend) throws {
-    let adapter = try arguments.adapter.map { try Adapter(directory: URL(fileURLWithPath: $0, isDirectory: true)) }
+    let adapters = try arguments.adapter.map {
+      try Adapter(directory: URL(fileURLWithPath: $0, isDirectory: true), promptTask: arguments.promptTask)
+    }
+    if arguments.promptTask != nil, adapters.isEmpty {
+      throw MethodError.refused("--prompt-task makes no sense without --adapter")
+    }
+    let adapter = adapters.first
+    try Self.checkVote(adapters)
+    memberCount = max(1, adapters.count)
     let settings = try arguments.settings()
     let method = try arguments.template.applied(to: try Self.method(arguments.method, adapter))
     var task = try arguments.taskFormat()
@@ -63,11 +76,9 @@ struct TunedModel {
     let opened = try OpenedModel(
       arguments.modelArguments.model, arguments.modelArguments.precision.options(), on: backend)
     let prompt: any Prompt
-    if let adapter {
-      try adapter.check(fits: opened.model.facts)
-      prompt = try StaticPrompt(
-        values: adapter.prompt.values, length: adapter.prompt.length, width: adapter.prompt.width, isTrainable: false,
-        on: backend)
+    if !adapters.isEmpty {
+      let prompts = try adapters.map { try $0.makePrompt(for: opened.model, codec: opened.codec) }
+      prompt = prompts.count > 1 ? try EnsemblePrompt(prompts) : prompts[0]
     } else {
       prompt = NoPrompt()
     }
@@ -85,6 +96,25 @@ struct TunedModel {
     encoder.answers = try AnswerSource(type(of: head).answers, task)
     try encoder.check(has: head.wanted)
     self.encoder = encoder
+  }
+
+  /// Prompts that vote read the same tokens and answer with the same head.
+  private static func checkVote(_ adapters: [Adapter]) throws {
+    guard let first = adapters.first, adapters.count > 1 else { return }
+    for adapter in adapters {
+      guard adapter.modules.isEmpty else {
+        throw MethodError.refused(
+          "\(adapter.path): it has a head of its own ('\(adapter.modules[0].name)'), and prompts that vote share one")
+      }
+      let isSame =
+        adapter.settings?.task == first.settings?.task && adapter.settings?.head == first.settings?.head
+        && adapter.settings?.truncation == first.settings?.truncation
+        && adapter.settings?.method.demonstrations == first.settings?.method.demonstrations
+        && adapter.settings?.method.shots == first.settings?.method.shots
+      guard isSame else {
+        throw MethodError.refused("\(adapter.path): its template or head is not that of \(first.path)")
+      }
+    }
   }
 
   /// The head: what the options say, else what was trained, else the classifier of an encoder's checkpoint.

@@ -1,5 +1,6 @@
 import Autodiff
 import Compute
+import Foundation
 import TestSupport
 import Testing
 
@@ -33,6 +34,16 @@ import Testing
     try GradientCheck(backend, [[5, 7]], shifted).run()
     guard kind != .relu else { return }
     try GradientCheck(backend, [[5, 7], [5, 7]]) { [try $0.gated(kind, gate: $1[0], up: $1[1])] }.run()
+  }
+
+  @Test(arguments: Backends.available) func `sigmoid and columns side by side`(_ device: TestBackend) throws {
+    try Self.check(device, [[5, 7]]) { [try $0.sigmoid($1[0])] }
+    try Self.check(device, [[5, 2], [5, 7], [5, 1]]) { [try $0.concatColumns($1)] }
+    let backend = try device.make()
+    let values = normals(24, seed: 4, deviation: 3)
+    let tape = Tape(backend, isRecording: false)
+    let got = try backend.values(tape.sigmoid(tape.constant(try backend.tensor(values, [4, 6]))).value)
+    expectClose(got, values.map { 1 / (1 + exp(-Double($0))) }, within: 1e-6)
   }
 
   @Test(arguments: Backends.available) func `dropout`(_ device: TestBackend) throws {

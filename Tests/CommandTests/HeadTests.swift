@@ -82,6 +82,13 @@ import Testing
     ["--head", "classifier", "--prompt-length", "2"],
     ["--head", "classifier", "--head-token", "last", "--prompt-length", "2"],
     ["--head", "classifier", "--prompt", "none"],
+    ["--method", "p-tuning-v2", "--prompt-length", "2"],
+    ["--method", "prefix-tuning", "--prompt-length", "2", "--reparameterization-width", "5"],
+    ["--method", "p-tuning", "--prompt-length", "2"],
+    ["--method", "dynamic", "--prompt-length", "3", "--prompt-init", "labels"],
+    ["--method", "dynamic", "--position", "task", "--prompt-length", "3", "--prompt", "pool"],
+    ["--method", "dynamic", "--length", "instance", "--prompt-length", "3"],
+    ["--method", "prompt-tuning", "--position", "1", "--prompt-length", "3", "--head-token", "last"],
   ]) func evaluateSeesWhatTrainingSaw(_ arguments: [String]) throws {
     let setting = try Setting()
     let trained = try setting.train("run", arguments + Self.template)

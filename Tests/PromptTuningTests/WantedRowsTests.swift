@@ -27,8 +27,12 @@ import Testing
     }
     let all = try backend.values(
       try prompted.encodeBidirectionally(ids, on: Tape(backend, isRecording: false)).value)
-    let starts = prompted.bidirectionalRows(ids.map(\.count))
     let length = prompted.prompt.length
+    var next = 0
+    let starts = ids.map { text in
+      defer { next += length + text.count }
+      return next..<next + length + text.count
+    }
     func chosen(_ places: (Int) -> [Int]) -> [Float] {
       ids.indices.flatMap { places($0).flatMap { all[$0 * width..<($0 + 1) * width] } }
     }

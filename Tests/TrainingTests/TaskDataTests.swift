@@ -226,7 +226,7 @@ import Testing
           configuration {
             $0.mix = mix
             $0.head = .classifier
-            $0.prompt = Method.PromptKind.none
+            $0.prompt = PromptKind.none
             $0.trainable = .all
           })
       }.contains("language-model"))

@@ -45,48 +45,51 @@ enum DecodingScores {
 
 /// Runs a prompted model over requests, with a cache behind it.
 struct DecodingPass {
-  let model: any LanguageModel
+  let promptedModel: PromptedModel
+  /// What the tokens of requests are: those of texts and virtual ones.
+  let arranged: ArrangedTexts
   let cache: KeyValueCache
   /// Keys and values of the encoder's output; nil for a model without encoder.
   var memory: KeyValueCache?
   /// Whether all scores are read, not only the best token.
   let readsAllScores: Bool
 
-  /// Fills the cache's first rows with what all sequences have in front.
+  private var model: any LanguageModel { promptedModel.model }
+
+  /// Fills the cache's first rows with what all sequences have in front: prefixes, then tokens.
   ///
-  /// - Parameters:
-  ///   - promptedModel: its prompt takes the first rows.
-  ///   - tokens: stand behind the prompt; may be empty.
-  func fillShared(_ promptedModel: PromptedModel, tokens: [Int32]) throws {
-    let tape = Tape(model.backend, isRecording: false)
-    let rows: Variable
-    if tokens.isEmpty {
-      guard promptedModel.prompt.length > 0, let vectors = try promptedModel.prompt.vectors(on: tape) else { return }
-      rows = vectors
-    } else {
-      rows = try promptedModel.embed(tokens, on: tape)
+  /// - Parameter tokens: may be empty.
+  func fillShared(_ tokens: [Int32]) throws {
+    let prefixLength = arranged.prefixes?.length ?? 0
+    if let prefixes = arranged.prefixes {
+      try cache.store(prefixes, rows: try model.backend.indices((0..<prefixLength).map(Int32.init)))
     }
-    let count = rows.shape[0]
-    let everything = AttentionSegment(queries: 0..<count, own: 0..<count, causal: true)
-    let places = try model.backend.indices((0..<count).map(Int32.init))
+    guard !tokens.isEmpty else { return }
+    let tape = Tape(model.backend, isRecording: false)
+    let (count, end) = (tokens.count, prefixLength + tokens.count)
+    let places = try model.backend.indices((prefixLength..<end).map(Int32.init))
     let batch = PackedBatch(
       positions: places,
-      layout: try AttentionLayout(segments: [everything], queryCount: count, keyCount: cache.capacity),
+      layout: try AttentionLayout(
+        segments: [AttentionSegment(queries: 0..<count, own: 0..<end, causal: true)], queryCount: count,
+        keyCount: cache.capacity),
       outputRows: try model.backend.indices([Int32(count - 1)]),
       outputLayout: try AttentionLayout(
-        segments: [AttentionSegment(queries: 0..<1, own: 0..<count, causal: true)], queryCount: 1,
+        segments: [AttentionSegment(queries: 0..<1, own: 0..<end, causal: true)], queryCount: 1,
         keyCount: cache.capacity),
       cacheRows: places)
-    _ = try model.encode(rows, batch, cache: cache, on: tape)
+    _ = try model.encode(try promptedModel.embed(tokens, of: arranged, on: tape), batch, cache: cache, on: tape)
   }
 
   /// Lets the encoder read texts, and keeps what the decoder's layers see of them.
   ///
-  /// - Parameter rows: of the memory, as many as prompt and text have, for each text.
-  func fillMemory(_ promptedModel: PromptedModel, _ texts: [[Int32]], rows: [Range<Int>]) throws {
-    guard let memory, let model = promptedModel.model as? any EncoderDecoderModel, !texts.isEmpty else { return }
+  /// - Parameter rows: of the memory, as many as each text has.
+  func fillMemory(_ texts: [[Int32]], rows: [Range<Int>]) throws {
+    guard let memory, let model = model as? any EncoderDecoderModel, !texts.isEmpty else { return }
     let tape = Tape(model.backend, isRecording: false)
-    let encoded = try promptedModel.encodeBidirectionally(texts, on: tape)
+    let encoded = try model.encode(
+      try promptedModel.embed(texts.flatMap { $0 }, of: arranged, on: tape),
+      try PackedBatch.bidirectional(promptLength: 0, texts.map(\.count), on: model.backend), cache: nil, on: tape)
     try memory.store(
       try model.memory(of: encoded, on: tape), rows: try model.backend.indices(rows.flatMap { $0.map(Int32.init) }))
   }
@@ -121,7 +124,7 @@ struct DecodingPass {
       outputLayout: try AttentionLayout(
         segments: lastSegments, queryCount: requests.count, keyCount: cache.capacity),
       cacheRows: try backend.indices(cacheRows))
-    let hidden = try hidden(try model.embed(tokens, on: tape), batch, requests, on: tape)
+    let hidden = try hidden(try promptedModel.embed(tokens, of: arranged, on: tape), batch, requests, on: tape)
     let scores = try model.logits(hidden, on: tape).value
     if let element = try backend.firstNonFinite(scores) {
       let request = requests[element / scores.columnCount]

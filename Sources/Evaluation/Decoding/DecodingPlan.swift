@@ -5,32 +5,37 @@ import PromptTuning
 /// What the contexts of a call become: what stands in front of all of them, what each sequence starts with, and what an
 /// encoder reads.
 struct DecodingPlan {
-  /// Tokens behind the prompt that all contexts start with; empty with an encoder.
+  /// What is read of each context: tokens and, as negative numbers, virtual tokens.
+  let arranged: ArrangedTexts
+  /// What all contexts start with; empty with an encoder.
   let common: [Int32]
-  /// Cache rows of the prompt and the common tokens; empty with an encoder, which reads the prompt itself.
+  /// Cache rows of prefixes, and of what all contexts start with unless an encoder reads it.
   let front: Range<Int>
   /// The first tokens of each sequence that the cache does not hold yet; at least one.
   let starts: [[Int32]]
-  /// What the encoder reads behind the prompt for each sequence; nil without an encoder.
+  /// What the encoder reads for each sequence; nil without an encoder.
   let sources: [[Int32]]?
   /// Rows of the encoder's output for each sequence; 0 without an encoder.
   let memoryNeeds: [Int]
 
-  init(_ contexts: [[Int32]], _ promptedModel: PromptedModel) {
-    let promptLength = promptedModel.prompt.length
+  /// - Parameter closing: how many tokens at the end of each context stay behind the prompt.
+  init(_ contexts: [[Int32]], closing: Int, _ promptedModel: PromptedModel) throws {
+    arranged = try promptedModel.arrange(contexts, closing: closing)
+    let sequences = arranged.sequences
+    let prefixLength = arranged.prefixes?.length ?? 0
     if let model = promptedModel.model as? any EncoderDecoderModel {
       common = []
-      front = 0..<0
-      starts = contexts.map { _ in [model.decoderStartToken] }
-      sources = contexts
-      memoryNeeds = contexts.map { promptLength + $0.count }
+      front = 0..<prefixLength
+      starts = sequences.map { _ in [model.decoderStartToken] }
+      sources = sequences
+      memoryNeeds = sequences.map(\.count)
     } else {
-      let shared = Self.commonStart(contexts)
+      let shared = Self.commonStart(sequences)
       common = Array(shared)
-      front = 0..<promptLength + shared.count
-      starts = contexts.map { Array($0[shared.count...]) }
+      front = 0..<prefixLength + shared.count
+      starts = sequences.map { Array($0[shared.count...]) }
       sources = nil
-      memoryNeeds = contexts.map { _ in 0 }
+      memoryNeeds = sequences.map { _ in 0 }
     }
   }
 
@@ -67,7 +72,8 @@ struct DecodingCaches {
     if let model = promptedModel.model as? any EncoderDecoderModel {
       let bytes = options.cacheBytes / 2
       let layers = model.decoderLayers
-      own = try model.makeDecoderCache(capacity: capacity(needs, layers: layers, bytes: bytes, front: 0))
+      own = try model.makeDecoderCache(
+        capacity: capacity(needs, layers: layers, bytes: bytes, front: plan.front.count))
       let cache = try model.makeDecoderCache(
         capacity: capacity(plan.memoryNeeds, layers: layers, bytes: bytes, front: 0))
       memory = cache

@@ -15,6 +15,9 @@ public struct TextDecoder {
   /// Tokens of new contexts that are computed in one pass, at most; a single longer one is computed alone.
   private static let contextTokensPerPass = 2048
 
+  /// Contexts that are arranged at a time where each has vectors of its own.
+  static let contextsPerPlan = 256
+
   /// - Throws: `EvaluationError.refused` for options that make no sense.
   public init(promptedModel: PromptedModel, codec: TextCodec, options: DecodingOptions) throws {
     try options.validate()
@@ -39,13 +42,20 @@ public struct TextDecoder {
   ) throws -> [Generation] {
     let limits = try contexts.indices.map { try limit(contexts[$0], index: firstIndex + $0) }
     guard !contexts.isEmpty else { return [] }
-    let plan = DecodingPlan(contexts, promptedModel)
+    if promptedModel.prompt.variesByExample, contexts.count > Self.contextsPerPlan {
+      // Vectors of their own for all contexts at a time would fill the device.
+      return try stride(from: 0, to: contexts.count, by: Self.contextsPerPlan).flatMap { start in
+        let part = Array(contexts[start..<min(start + Self.contextsPerPlan, contexts.count)])
+        return try generate(part, firstIndex: firstIndex + start) { try onFinished?(start + $0, $1) }
+      }
+    }
+    let plan = try DecodingPlan(contexts, closing: codec.closing.count, promptedModel)
     let needs = zip(plan.starts, limits).map { rowCount(context: $0.count, limit: $1.tokens) }
     var caches = try DecodingCaches(plan, needs: needs, promptedModel, options)
     let pass = DecodingPass(
-      model: promptedModel.model, cache: caches.own, memory: caches.memory,
+      promptedModel: promptedModel, arranged: plan.arranged, cache: caches.own, memory: caches.memory,
       readsAllScores: options.strategy != .greedy)
-    if plan.sources == nil { try pass.fillShared(promptedModel, tokens: plan.common) }
+    try pass.fillShared(plan.common)
     let setting = ContinuationSetting(front: plan.front, stopTokens: codec.stopTokens)
 
     var results = [Generation?](repeating: nil, count: contexts.count)
@@ -70,7 +80,7 @@ public struct TextDecoder {
         newTokens += count
         next += 1
       }
-      try pass.fillMemory(promptedModel, newSources.texts, rows: newSources.rows)
+      try pass.fillMemory(newSources.texts, rows: newSources.rows)
       running = try advance(running, pass) { continuation, tokens, stop in
         caches.give(continuation)
         let result = Generation(tokens: tokens, text: codec.decode(tokens), stop: stop)

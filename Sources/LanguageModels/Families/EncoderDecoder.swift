@@ -46,9 +46,10 @@ final class EncoderDecoder: EncoderDecoderModel {
   }
 
   func decode(
-    _ embeddings: Variable, _ batch: DecoderBatch, memory: EncoderMemory, cache: KeyValueCache?, on tape: Tape
+    _ embeddings: Variable, _ batch: DecoderBatch, memory: EncoderMemory, prefixes: LayerPrefixes?,
+    cache: KeyValueCache?, on tape: Tape
   ) throws -> Variable {
-    let pass = try ForwardPass(batch.rows, layers: decoderLayers, prefixes: nil, cache: cache, on: tape)
+    let pass = try ForwardPass(batch.rows, layers: decoderLayers, prefixes: prefixes, cache: cache, on: tape)
     return try tape.scope("decoder") {
       var hidden = embeddings
       for (layer, block) in parts.blocks.enumerated() {

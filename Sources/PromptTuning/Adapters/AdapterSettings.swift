@@ -58,12 +58,14 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public var demonstrations: Demonstrations?
   /// How rows become examples; nil for plain rows of inputs and targets.
   public var task: TaskFormat?
+  /// The seed of choices that are drawn in evaluation, where the method draws any.
+  public var promptSeed: UInt64?
   /// What the head answers and where it reads; nil for text.
   public var head: HeadRecord?
 
   public init(
     method: Method, truncation: Truncation, demonstrations: Demonstrations?, task: TaskFormat? = nil,
-    head: HeadRecord? = nil
+    head: HeadRecord? = nil, promptSeed: UInt64? = nil
   ) {
     format = Self.currentFormat
     self.method = method
@@ -71,6 +73,7 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
     self.demonstrations = demonstrations
     self.task = task
     self.head = head
+    self.promptSeed = promptSeed
   }
 
   /// What may be cut.

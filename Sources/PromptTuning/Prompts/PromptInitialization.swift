@@ -11,8 +11,13 @@ public enum PromptInitialization: Sendable, Hashable, CustomStringConvertible {
   case vocabulary
   /// The token embeddings of a text, repeated or cut to the prompt's length (as PEFT does).
   case text(String)
+  /// For each label the mean of its tokens' embeddings (Lester et al., 2021, section 3.2); further rows as `vocabulary`
+  /// has them.
+  case labels
   /// The vectors of an adapter.
   case adapter(Adapter)
+  /// Zeros, for a prompt whose values are read from a file.
+  case zeros
 
   /// How many of the most frequent tokens `vocabulary` draws from.
   static let frequentTokens = 5000
@@ -22,7 +27,9 @@ public enum PromptInitialization: Sendable, Hashable, CustomStringConvertible {
     case .random: "random"
     case .vocabulary: "vocabulary"
     case .text(let text): "text:\(text)"
+    case .labels: "labels"
     case .adapter(let adapter): "adapter:\(adapter.path)"
+    case .zeros: "zeros"
     }
   }
 
@@ -30,7 +37,9 @@ public enum PromptInitialization: Sendable, Hashable, CustomStringConvertible {
   ///
   /// - Throws: `MethodError.refused` for a text without tokens or more rows than there are to draw;
   ///   `MethodError.badAdapter` for an adapter of another length or width.
-  public func values(length: Int, model: any LanguageModel, codec: TextCodec, seed: UInt64) throws -> [Float] {
+  public func values(
+    length: Int, model: any LanguageModel, codec: TextCodec, labels: [String] = [], seed: UInt64
+  ) throws -> [Float] {
     let width = model.facts.embeddingWidth
     var generator = Philox(seed: seed, stream: 0x7072_6F6D_7074_0000)
     switch self {
@@ -49,7 +58,20 @@ public enum PromptInitialization: Sendable, Hashable, CustomStringConvertible {
       let tokens = codec.encode(text)
       guard !tokens.isEmpty else { throw MethodError.refused("--prompt-init text: the text has no tokens") }
       return try Self.rows((0..<length).map { tokens[$0 % tokens.count] }, of: model)
+    case .labels:
+      guard !labels.isEmpty else {
+        throw MethodError.refused("--prompt-init labels: the data has no labels, and --labels names none")
+      }
+      let means = try labels.prefix(length).flatMap { try Self.mean(of: codec.encode($0), label: $0, model) }
+      let left = length - min(labels.count, length)
+      return try means + (left == 0 ? [] : Self.vocabulary.values(length: left, model: model, codec: codec, seed: seed))
+    case .zeros: return [Float](repeating: 0, count: length * width)
     case .adapter(let adapter):
+      guard !adapter.isPrefix, adapter.type != .own else {
+        throw MethodError.badAdapter(
+          path: adapter.path,
+          reason: "it holds \(adapter.type.name), which has no rows in front of a text to start from")
+      }
       guard adapter.prompt.width == width else {
         throw MethodError.badAdapter(
           path: adapter.path,
@@ -62,6 +84,17 @@ public enum PromptInitialization: Sendable, Hashable, CustomStringConvertible {
           path: adapter.path, reason: "it has \(adapter.prompt.length) virtual tokens, \(length) are asked for")
       }
       return adapter.prompt.values
+    }
+  }
+
+  /// The mean of the tokens' embeddings, `[embeddingWidth]`, summed in their order.
+  private static func mean(of tokens: [Int32], label: String, _ model: any LanguageModel) throws -> [Float] {
+    guard !tokens.isEmpty else { throw MethodError.refused("--prompt-init labels: the label '\(label)' has no tokens") }
+    let width = model.facts.embeddingWidth
+    let values = try rows(tokens, of: model)
+    return (0..<width).map { column in
+      let sum = tokens.indices.reduce(0.0) { $0 + Double(values[$1 * width + column]) }
+      return Float(sum / Double(tokens.count))
     }
   }
 

@@ -3,7 +3,8 @@ import Compute
 
 /// Free vectors in front of the embedded text (Lester et al., 2021, "The Power of Scale for Parameter-Efficient Prompt
 /// Tuning", section 2).
-public final class StaticPrompt: Prompt {
+public final class StaticPrompt: VectorPrompt {
+  public static let name = "static"
   /// The name of the tensor in PEFT's files.
   public static let tensorName = "prompt_embeddings"
 
@@ -16,8 +17,20 @@ public final class StaticPrompt: Prompt {
       name: Self.tensorName, value: try backend.tensor(values, [length, width]), isTrainable: isTrainable)
   }
 
+  public convenience init(_ request: PromptRequest) throws {
+    try self.init(
+      values: try request.startValues(), length: request.length, width: request.model.facts.embeddingWidth,
+      isTrainable: request.isTrainable, on: request.model.backend)
+  }
+
   public var parameters: [Parameter] { [embeddings] }
   public var length: Int { embeddings.shape[0] }
 
-  public func vectors(on tape: Tape) -> Variable? { tape.variable(embeddings) }
+  public func vectors(of batch: PromptBatch, on tape: Tape) -> PromptVectors {
+    PromptVectors(tape.variable(embeddings))
+  }
+
+  public func peftTensors(on backend: any ComputeBackend) throws -> PEFTPrompt? {
+    PEFTPrompt(.promptTuning, rows: try backend.values(embeddings.value), length: length)
+  }
 }

@@ -157,7 +157,7 @@ public struct ExampleEncoder: Sendable {
     return EncodedExample(
       source: example.source, context: context, target: target,
       maskPosition: try maskPosition(in: input, of: example, text).map { before.count + $0 },
-      cutDemonstrations: cutDemonstrations, cutInputTokens: cutInputTokens,
+      closing: codec.closing.count, cutDemonstrations: cutDemonstrations, cutInputTokens: cutInputTokens,
       similarity: demonstrations.isEmpty ? nil : template.similarity(of: example))
   }
 

@@ -14,7 +14,9 @@ struct ConfigurationKey: Sendable {
   static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
   /// In the order in which they are written.
-  static let all: [ConfigurationKey] = [
+  static let all = general + prompts
+
+  private static let general: [ConfigurationKey] = [
     text("model", \.model), text("config-json", \.configJSON), text("tokenizer", \.tokenizer),
     texts("data", \.data), texts("validation", \.validation),
     integer("sequence-length", \.sequenceLength, atLeast: 1), text("output", \.output),
@@ -51,9 +53,9 @@ struct ConfigurationKey: Sendable {
 
   // MARK: - Kinds of keys
 
-  private typealias Path<Value> = WritableKeyPath<RunConfiguration, Value> & Sendable
+  typealias Path<Value> = WritableKeyPath<RunConfiguration, Value> & Sendable
 
-  private static func text(_ name: String, _ path: Path<String>) -> ConfigurationKey {
+  static func text(_ name: String, _ path: Path<String>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -63,7 +65,7 @@ struct ConfigurationKey: Sendable {
       }, get: { .string($0[keyPath: path]) })
   }
 
-  private static func text(_ name: String, _ path: Path<String?>) -> ConfigurationKey {
+  static func text(_ name: String, _ path: Path<String?>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -73,7 +75,7 @@ struct ConfigurationKey: Sendable {
       }, get: { $0[keyPath: path].map(ConfigurationValue.string) })
   }
 
-  private static func texts(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
+  static func texts(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -92,7 +94,7 @@ struct ConfigurationKey: Sendable {
   }
 
   /// A list, or its items with commas between them.
-  private static func names(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
+  static func names(_ name: String, _ path: Path<[String]>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -113,7 +115,7 @@ struct ConfigurationKey: Sendable {
   }
 
   /// Names of folders may look like numbers.
-  private static func string(_ value: ConfigurationValue) -> String? {
+  static func string(_ value: ConfigurationValue) -> String? {
     switch value {
     case .string(let string): string
     case .integer(let number): String(number)
@@ -121,7 +123,7 @@ struct ConfigurationKey: Sendable {
     }
   }
 
-  private static func integer(_ name: String, _ path: Path<Int>, atLeast minimum: Int) -> ConfigurationKey {
+  static func integer(_ name: String, _ path: Path<Int>, atLeast minimum: Int) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: { configuration, value in
@@ -129,7 +131,7 @@ struct ConfigurationKey: Sendable {
       }, get: { .integer($0[keyPath: path]) })
   }
 
-  private static func integer(_ name: String, _ path: Path<Int?>, atLeast minimum: Int) -> ConfigurationKey {
+  static func integer(_ name: String, _ path: Path<Int?>, atLeast minimum: Int) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: { configuration, value in
@@ -137,14 +139,14 @@ struct ConfigurationKey: Sendable {
       }, get: { $0[keyPath: path].map(ConfigurationValue.integer) })
   }
 
-  private static func checked(_ value: ConfigurationValue, atLeast minimum: Int, _ store: (Int) -> Void) -> String? {
+  static func checked(_ value: ConfigurationValue, atLeast minimum: Int, _ store: (Int) -> Void) -> String? {
     guard case .integer(let number) = value else { return "must be a whole number, not \(value.kind)" }
     guard number >= minimum else { return "is \(number), at least \(minimum) is needed" }
     store(number)
     return nil
   }
 
-  private static func number(
+  static func number(
     _ name: String, _ path: Path<Double>, atLeast minimum: Double, below limit: Double = .infinity
   ) -> ConfigurationKey {
     ConfigurationKey(
@@ -154,7 +156,17 @@ struct ConfigurationKey: Sendable {
       }, get: { .number($0[keyPath: path]) })
   }
 
-  private static func checked(
+  static func number(
+    _ name: String, _ path: Path<Double?>, atLeast minimum: Double, below limit: Double = .infinity
+  ) -> ConfigurationKey {
+    ConfigurationKey(
+      name: name,
+      set: { configuration, value in
+        checked(value, atLeast: minimum, below: limit) { configuration[keyPath: path] = $0 }
+      }, get: { $0[keyPath: path].map(ConfigurationValue.number) })
+  }
+
+  static func checked(
     _ value: ConfigurationValue, atLeast minimum: Double, below limit: Double = .infinity, _ store: (Double) -> Void
   ) -> String? {
     let number: Double
@@ -170,7 +182,7 @@ struct ConfigurationKey: Sendable {
     return nil
   }
 
-  private static func boolean(_ name: String, _ path: Path<Bool>) -> ConfigurationKey {
+  static func boolean(_ name: String, _ path: Path<Bool>) -> ConfigurationKey {
     ConfigurationKey(
       name: name,
       set: {
@@ -180,7 +192,7 @@ struct ConfigurationKey: Sendable {
       }, get: { .boolean($0[keyPath: path]) })
   }
 
-  private static func choice<Choice: RawRepresentable & CaseIterable & Sendable>(_ name: String, _ path: Path<Choice>)
+  static func choice<Choice: RawRepresentable & CaseIterable & Sendable>(_ name: String, _ path: Path<Choice>)
     -> ConfigurationKey where Choice.RawValue == String
   {
     ConfigurationKey(
@@ -188,7 +200,7 @@ struct ConfigurationKey: Sendable {
       get: { .string($0[keyPath: path].rawValue) })
   }
 
-  private static func choice<Choice: RawRepresentable & CaseIterable & Sendable>(_ name: String, _ path: Path<Choice?>)
+  static func choice<Choice: RawRepresentable & CaseIterable & Sendable>(_ name: String, _ path: Path<Choice?>)
     -> ConfigurationKey where Choice.RawValue == String
   {
     ConfigurationKey(
@@ -196,7 +208,7 @@ struct ConfigurationKey: Sendable {
       get: { $0[keyPath: path].map { .string($0.rawValue) } })
   }
 
-  private static func chosen<Choice: RawRepresentable & CaseIterable>(
+  static func chosen<Choice: RawRepresentable & CaseIterable>(
     _ value: ConfigurationValue, _ store: (Choice) -> Void
   ) -> String? where Choice.RawValue == String {
     let names = Choice.allCases.map(\.rawValue)

@@ -22,10 +22,11 @@ public struct RunConfiguration: Sendable, Equatable {
   // MARK: - Method; nil stands for what the named point says
 
   public var method = "prompt-tuning"
-  public var prompt: Method.PromptKind?
+  public var prompt: PromptKind?
   public var promptLength: Int?
-  /// `random`, `vocabulary`, `text:STRING` or `adapter:DIR`.
-  public var promptInit = "vocabulary"
+  public var promptSettings = PromptSettings()
+  /// `random`, `vocabulary`, `labels`, `text:STRING` or `adapter:DIR`; nil for what suits the kind.
+  public var promptInit: String?
   public var head: Head?
   public var headToken: HeadToken?
   public var trainable: Trainable?
@@ -108,6 +109,13 @@ public struct RunConfiguration: Sendable, Equatable {
       }
     }
     if let promptLength { method.promptLength = promptLength }
+    method.promptOptions = promptSettings.over(method.promptOptions)
+    if method.prompt != .prefix, method.prompt != .prefixMLP, promptSettings.prefixDropout == nil {
+      method.promptOptions.prefixDropout = 0
+    }
+    if let option = promptSettings.needless(method) {
+      throw MethodError.refused("\(option) makes no sense with --prompt \(method.prompt.rawValue) as it is placed")
+    }
     if let head {
       method.head = head
       if !head.kind.isTrained { method.headToken = nil }

@@ -16,7 +16,7 @@ enum NonFiniteSearch {
               step: step, what: "\(parameter.name) is not finite at element \(element)", batch: describe(batch))
           }
         }
-        _ = try StepGradient(objective, [batch], checksFiniteness: true)
+        _ = try StepGradient(objective, [batch], step: step, checksFiniteness: true)
       } catch {
         return .nonFinite(step: step, what: "\(error)", batch: describe(batch))
       }

@@ -9,6 +9,12 @@ public protocol Objective: AnyObject {
   /// What is trained, each under a name of its own.
   var trainableParameters: [Parameter] { get }
 
+  /// Tells what random choices depend on: what is recorded from now on are the losses of a step's examples, in order.
+  func begin(step: Int)
+
+  /// Further numbers for the line of a step.
+  func metrics(ofStep step: Int) -> [MetricsLine.Field]
+
   /// How many losses an example has.
   func lossCount(of example: EncodedExample) -> Int
 
@@ -21,13 +27,26 @@ public protocol Objective: AnyObject {
   func assessment(_ examples: [EncodedExample], on tape: Tape) throws -> (losses: Variable, scores: Variable?)
 }
 
+extension Objective {
+  public func begin(step: Int) {}
+  public func metrics(ofStep step: Int) -> [MetricsLine.Field] { [] }
+}
+
 /// Prompted examples and plain text alike: a text without prompt is a context of one token and the rest as its target.
 extension PromptedModel: Objective {
   public func lossCount(of example: EncodedExample) -> Int { example.target.count }
+
+  public func metrics(ofStep step: Int) -> [MetricsLine.Field] {
+    (temperature(ofStep: step).map { [.init("temperature", .number($0))] } ?? [])
+      + (featuresComputed.map { [.init("features_computed", .integer($0))] } ?? [])
+  }
 
   public func assessment(_ examples: [EncodedExample], on tape: Tape) throws -> (losses: Variable, scores: Variable?) {
     (try losses(examples, on: tape), nil)
   }
 }
 
-extension TaskModel: Objective {}
+extension TaskModel: Objective {
+  public func begin(step: Int) { prompted.begin(step: step) }
+  public func metrics(ofStep step: Int) -> [MetricsLine.Field] { prompted.metrics(ofStep: step) }
+}

@@ -14,7 +14,12 @@ struct StepGradient {
   ///
   /// Each row's cotangent is one over the number of all losses, so that one counts the same in a short
   /// batch as in a long one.
-  init(_ objective: any Objective, _ batches: [[EncodedExample]], checksFiniteness: Bool = false) throws {
+  ///
+  /// - Parameter step: its number, on which random choices depend.
+  init(
+    _ objective: any Objective, _ batches: [[EncodedExample]], step: Int = 1, checksFiniteness: Bool = false
+  ) throws {
+    objective.begin(step: step)
     let backend = objective.backend
     let parameters = objective.trainableParameters
     let targets = batches.joined().reduce(0) { $0 + objective.lossCount(of: $1) }

@@ -130,7 +130,7 @@ public final class Trainer {
     let report = StepReport(
       step: number, totalSteps: totalSteps, epochs: Double(number) / Double(order.stepsPerEpoch), loss: loss,
       targetTokens: examples.reduce(0) { $0 + objective.lossCount(of: $1) }, learningRate: rate, gradientNorm: norm,
-      tokensPerSecond: sitting.tokensPerSecond, isLogged: isLogged)
+      tokensPerSecond: sitting.tokensPerSecond, metrics: objective.metrics(ofStep: number), isLogged: isLogged)
     if isLogged {
       try sitting.folder.metrics?.append(report.line)
       sitting.resetRate()
@@ -150,7 +150,7 @@ public final class Trainer {
     -> (loss: Double, norm: Double)
   {
     let backend = objective.backend
-    let gradient = try StepGradient(objective, batches)
+    let gradient = try StepGradient(objective, batches, step: number)
     let norm = try gradient.norm(on: backend)
     guard gradient.loss.isFinite, norm.isFinite else {
       throw NonFiniteSearch.explain(step: number, objective: objective, batches, loss: gradient.loss, norm: norm)

@@ -24,16 +24,19 @@ public struct StepReport: Sendable, Hashable {
   public var gradientNorm: Double
   /// Input, target and end tokens a second since the last logged step, validations and saving not counted.
   public var tokensPerSecond: Double
+  /// Further numbers by name.
+  public var metrics: [MetricsLine.Field]
   /// Whether it has a line in the log.
   public var isLogged: Bool
 
   /// Its line in `metrics.jsonl`.
   public var line: MetricsLine {
-    MetricsLine([
-      .init("step", .integer(step)), .init("loss", .number(loss)), .init("tokens", .integer(targetTokens)),
-      .init("learning_rate", .number(learningRate)), .init("gradient_norm", .number(gradientNorm)),
-      .init("tokens_per_second", .number(tokensPerSecond)),
-    ])
+    MetricsLine(
+      [
+        .init("step", .integer(step)), .init("loss", .number(loss)), .init("tokens", .integer(targetTokens)),
+        .init("learning_rate", .number(learningRate)), .init("gradient_norm", .number(gradientNorm)),
+        .init("tokens_per_second", .number(tokensPerSecond)),
+      ] + metrics)
   }
 }
 

@@ -184,7 +184,7 @@ public final class RunFolder {
   /// Puts what was trained into the folder itself: the best where there is one, else the last.
   func export() throws {
     let source = best.exists ? best.url : last.url
-    let internals = [Self.stateName, Self.optimizerName, Self.bestName]
+    let internals = [Self.stateName, Self.optimizerName, Self.bestName, FeatureRecord.fileName]
     let names = try FileManager.default.contentsOfDirectory(atPath: source.path).filter { !internals.contains($0) }
     // The configuration comes last, as in the folders themselves: a folder that has it is whole.
     let isLate = { (name: String) in name == "adapter_config.json" || name == "config.json" }

@@ -52,22 +52,28 @@ public final class PromptedModelFiles: TrainedFiles {
         prompted.model, classifier: classifier, configuration: origin.configuration, companions: origin.companions,
         to: url)
     }
+    let (prompt, width) = (prompted.prompt, prompted.model.facts.embeddingWidth)
+    let stored = try prompt.peftTensors(on: prompted.backend)
     let values: Adapter.PromptValues
-    if let prompt = prompted.prompt as? StaticPrompt {
-      values = Adapter.PromptValues(
-        length: prompt.length, width: prompt.embeddings.shape.columns,
-        values: try prompted.backend.values(prompt.embeddings.value))
+    if let stored {
+      values = stored.values(width: width)
+    } else if !(prompt is NoPrompt) {
+      values = Adapter.PromptValues(length: prompt.length, width: 0, values: [])
     } else if trainsModel {
       // A head or a template of a trained model is found beside its weights.
       if let settings, settings.head != nil { try settings.write(url) }
       return
     } else {
       // In-context learning: an adapter without virtual tokens holds the template and the demonstrations.
-      values = Adapter.PromptValues(length: 0, width: prompted.model.facts.embeddingWidth, values: [])
+      values = Adapter.PromptValues(length: 0, width: width, values: [])
     }
+    if prompt.needsFeatures { try FeatureRecord.write(prompted.featureFingerprints, to: url) }
+    // Free rows are all there is; networks and whatever PEFT does not have lie in a file of our own.
+    let isWhole = prompt is NoPrompt || (stored != nil && prompt.parameters.map(\.name) == [StaticPrompt.tensorName])
     try Adapter(
       path: url.path, prompt: values, settings: settings, baseModel: origin.name, task: task.adapterTask,
-      modules: modules
+      modules: modules, type: stored?.type ?? (prompt is NoPrompt ? .promptTuning : .own),
+      parameters: isWhole ? nil : try PromptParameters(prompt, on: prompted.backend)
     ).write(to: url, facts: prompted.model.facts)
   }
 
@@ -89,9 +95,14 @@ public final class PromptedModelFiles: TrainedFiles {
       }
     }
     try restoreHead(from: url)
-    guard let prompt = prompted.prompt as? StaticPrompt else { return }
-    try SafetensorsFile(url: url.appendingPathComponent(Adapter.tensorsName))
-      .restore(StaticPrompt.tensorName, to: prompt.embeddings.value, on: prompted.backend)
+    if prompted.prompt.needsFeatures { prompted.featureFingerprints = try FeatureRecord.read(url) }
+    if let parameters = try PromptParameters(directory: url) {
+      return try parameters.restore(prompted.prompt, path: url.path, on: prompted.backend)
+    }
+    for parameter in prompted.prompt.parameters {
+      try SafetensorsFile(url: url.appendingPathComponent(Adapter.tensorsName))
+        .restore(parameter.name, to: parameter.value, on: prompted.backend)
+    }
   }
 
   private func restoreHead(from url: URL) throws {

@@ -1,0 +1,184 @@
+/// What the papers' prompts can be told beside their kind and length; every value is recorded with the adapter.
+public struct PromptOptions: Sendable, Hashable, Codable {
+  /// The network in front of a reparameterised prompt.
+  public enum Reparameterization: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Linear, tanh, linear (Li and Liang, 2021).
+    case prefixTuning = "prefix-tuning"
+    /// Linear, ReLU, linear, ReLU, linear, as PEFT has P-tuning's (Liu et al., 2021).
+    case pTuning = "p-tuning"
+  }
+
+  /// How many virtual tokens of a prompt are read.
+  public enum LengthChoice: String, Sendable, Hashable, Codable, CaseIterable {
+    /// All of them.
+    case fixed
+    /// A number that is learned, the same for every input.
+    case task
+    /// A number that a small network chooses for each input.
+    case instance
+  }
+
+  /// Which tokens stand behind the text where only a part does.
+  public enum Order: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The last ones: `P[..<n]; text; P[n...]` (Yang et al., 2023).
+    case paper
+    /// The first ones, as the authors' code has it: `P[j...]; text; P[..<j]`.
+    case cyclic
+  }
+
+  /// How a choice is made where nothing is trained.
+  public enum Choice: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The likeliest one.
+    case argmax
+    /// Drawn, as the authors' code does; the same for the same text and seed.
+    case sample
+  }
+
+  /// What follows the linear layer that mixes a pool.
+  public enum PoolActivation: String, Sendable, Hashable, Codable, CaseIterable {
+    case tanh
+    case none
+  }
+
+  /// Prompts in a pool.
+  public var poolSize = 4
+  /// Nil for what the authors' code has: tanh where the position is fixed, else none.
+  public var poolActivation: PoolActivation?
+  /// The hidden width of a network in front of a prompt; nil for 512, or the embedding width in P-tuning.
+  public var reparameterizationWidth: Int?
+  public var reparameterization = Reparameterization.prefixTuning
+  public var position = PromptPosition.front
+  public var length = LengthChoice.fixed
+  public var order = Order.paper
+  /// The temperature of the first step.
+  public var temperature = 1.0
+  /// The temperature falls no lower.
+  public var temperatureFloor = 0.5
+  /// The larger, the slower the temperature falls.
+  public var annealing = 10.0
+  public var choice = Choice.argmax
+  /// The probability that a number of a prefix is left out of a training step.
+  public var prefixDropout = 0.0
+  /// The deviation of a prefix's random start.
+  public var prefixDeviation = 0.02
+
+  public init() {}
+
+  private enum Key: String, CodingKey {
+    case poolSize, poolActivation, reparameterizationWidth, reparameterization, position, length, order, temperature
+    case temperatureFloor, annealing, choice, prefixDropout, prefixDeviation
+  }
+
+  /// What a file does not say has its default.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Key.self)
+    func read<Value: Decodable>(_ key: Key, _ value: inout Value) throws {
+      value = try values.decodeIfPresent(Value.self, forKey: key) ?? value
+    }
+    try read(.poolSize, &poolSize)
+    poolActivation = try values.decodeIfPresent(PoolActivation.self, forKey: .poolActivation)
+    reparameterizationWidth = try values.decodeIfPresent(Int.self, forKey: .reparameterizationWidth)
+    try read(.reparameterization, &reparameterization)
+    try read(.position, &position)
+    try read(.length, &length)
+    try read(.order, &order)
+    try read(.temperature, &temperature)
+    try read(.temperatureFloor, &temperatureFloor)
+    try read(.annealing, &annealing)
+    try read(.choice, &choice)
+    try read(.prefixDropout, &prefixDropout)
+    try read(.prefixDeviation, &prefixDeviation)
+  }
+
+  /// What a prompt cannot be told.
+  ///
+  /// - Throws: `MethodError.refused` with the reason.
+  func validate(_ kind: PromptKind, promptLength: Int, trainable: Trainable) throws {
+    func refuse(_ reason: String) -> MethodError { .refused(reason) }
+    let name = kind.rawValue
+    if position != .front, !kind.kind.hasVectors {
+      throw refuse("--position \(position): --prompt \(name) has no tokens that could stand anywhere else")
+    }
+    if length != .fixed, !kind.kind.hasVectors {
+      throw refuse("--length \(length.rawValue): --prompt \(name) has no tokens that could be left out")
+    }
+    if case .count(let front) = position, front > promptLength {
+      throw refuse("--position \(front) puts more tokens in front than the prompt has (\(promptLength))")
+    }
+    if position.isLearned, length != .fixed {
+      throw refuse("--position \(position) and --length \(length.rawValue) both move the end of the prompt: choose one")
+    }
+    if trainable == .all, position == .instance || length == .instance || kind == .pool {
+      throw refuse(
+        "what depends on the instance reads the frozen model's own states, so --trainable all does not go with it")
+    }
+    if kind == .pool, poolSize < 1 { throw refuse("--pool-size \(poolSize): a pool has at least one prompt") }
+    if let width = reparameterizationWidth {
+      guard kind.kind.isReparameterized else {
+        throw refuse("--reparameterization-width makes no sense with --prompt \(name), which has no network")
+      }
+      guard width >= 1 else { throw refuse("--reparameterization-width is \(width), at least 1 is needed") }
+    }
+    guard temperature > 0, temperatureFloor > 0, temperatureFloor <= temperature else {
+      throw refuse("--temperature \(temperature) must be above 0 and not below --temperature-floor \(temperatureFloor)")
+    }
+    guard prefixDropout >= 0, prefixDropout < 1 else {
+      throw refuse("--prefix-dropout is \(prefixDropout), it must be at least 0 and below 1")
+    }
+    if prefixDropout > 0, kind != .prefix, kind != .prefixMLP {
+      throw refuse("--prefix-dropout makes no sense with --prompt \(name)")
+    }
+  }
+}
+
+/// Where the virtual tokens stand.
+public enum PromptPosition: Sendable, Hashable, LosslessStringConvertible, Codable {
+  /// In front of the text.
+  case front
+  /// Behind the text, before an encoder's end token.
+  case back
+  /// So many in front, the others behind.
+  case count(Int)
+  /// As learned, the same for every input.
+  case task
+  /// As a small network chooses for each input.
+  case instance
+
+  public init?(_ description: String) {
+    switch description {
+    case "front": self = .front
+    case "back": self = .back
+    case "task": self = .task
+    case "instance": self = .instance
+    default:
+      guard let count = Int(description), count >= 0 else { return nil }
+      self = .count(count)
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .front: "front"
+    case .back: "back"
+    case .count(let count): String(count)
+    case .task: "task"
+    case .instance: "instance"
+    }
+  }
+
+  /// Whether training decides.
+  public var isLearned: Bool { self == .task || self == .instance }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    guard let value = PromptPosition(try container.decode(String.self)) else {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "an unknown position")
+    }
+    self = value
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
+  }
+}

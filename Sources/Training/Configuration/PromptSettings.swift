@@ -1,0 +1,90 @@
+import PromptTuning
+
+/// What the options say about a prompt beside its kind and length; nil stands for what the named point says.
+public struct PromptSettings: Sendable, Hashable {
+  public var poolSize: Int?
+  public var poolActivation: PromptOptions.PoolActivation?
+  public var reparameterizationWidth: Int?
+  public var reparameterization: PromptOptions.Reparameterization?
+  public var position: PromptPosition?
+  public var length: PromptOptions.LengthChoice?
+  public var order: PromptOptions.Order?
+  public var temperature: Double?
+  public var temperatureFloor: Double?
+  public var annealing: Double?
+  public var choice: PromptOptions.Choice?
+  public var prefixDropout: Double?
+  public var prefixDeviation: Double?
+
+  public init() {}
+
+  /// The options of a named point with these over them.
+  func over(_ options: PromptOptions) -> PromptOptions {
+    var result = options
+    result.poolSize = poolSize ?? options.poolSize
+    result.poolActivation = poolActivation ?? options.poolActivation
+    result.reparameterizationWidth = reparameterizationWidth ?? options.reparameterizationWidth
+    result.reparameterization = reparameterization ?? options.reparameterization
+    result.position = position ?? options.position
+    result.length = length ?? options.length
+    // A number of tokens is learned in place of their position, not beside it, unless both are asked for.
+    if length != nil, length != .fixed, position == nil, options.position.isLearned { result.position = .front }
+    result.order = order ?? options.order
+    result.temperature = temperature ?? options.temperature
+    result.temperatureFloor = temperatureFloor ?? min(options.temperatureFloor, result.temperature)
+    result.annealing = annealing ?? options.annealing
+    result.choice = choice ?? options.choice
+    result.prefixDropout = prefixDropout ?? options.prefixDropout
+    result.prefixDeviation = prefixDeviation ?? options.prefixDeviation
+    return result
+  }
+
+  /// The first option that has no meaning without a prompt of some kind.
+  func needless(_ method: Method) -> String? {
+    if poolSize != nil || poolActivation != nil, method.prompt != .pool { return "--pool-size" }
+    if prefixDeviation != nil, method.prompt != .prefix, method.prompt != .prefixMLP { return "--prefix-deviation" }
+    let draws = method.promptOptions.position.isLearned || method.promptOptions.length != .fixed
+    if temperature != nil || temperatureFloor != nil || annealing != nil || choice != nil, !draws {
+      return "--temperature"
+    }
+    return nil
+  }
+}
+
+extension ConfigurationKey {
+  /// The keys of a prompt.
+  static let prompts: [ConfigurationKey] = [
+    integer("pool-size", \.promptSettings.poolSize, atLeast: 1),
+    choice("pool-activation", \.promptSettings.poolActivation),
+    integer("reparameterization-width", \.promptSettings.reparameterizationWidth, atLeast: 1),
+    choice("reparameterization", \.promptSettings.reparameterization), position,
+    choice("length", \.promptSettings.length), choice("prompt-order", \.promptSettings.order),
+    number("temperature", \.promptSettings.temperature, atLeast: 0),
+    number("temperature-floor", \.promptSettings.temperatureFloor, atLeast: 0),
+    number("temperature-annealing", \.promptSettings.annealing, atLeast: 0),
+    choice("prompt-choice", \.promptSettings.choice),
+    number("prefix-dropout", \.promptSettings.prefixDropout, atLeast: 0, below: 1),
+    number("prefix-deviation", \.promptSettings.prefixDeviation, atLeast: 0),
+  ]
+
+  private static let position = ConfigurationKey(
+    name: "position",
+    set: { configuration, value in
+      let text: String
+      switch value {
+      case .string(let string): text = string
+      case .integer(let number): text = String(number)
+      default: return "must be front, back, task, instance or a number, not \(value.kind)"
+      }
+      guard let position = PromptPosition(text) else {
+        return "is '\(text)', it must be front, back, task, instance or a number of tokens in front"
+      }
+      configuration.promptSettings.position = position
+      return nil
+    },
+    get: { configuration in
+      configuration.promptSettings.position.map {
+        if case .count(let count) = $0 { .integer(count) } else { .string($0.description) }
+      }
+    })
+}
