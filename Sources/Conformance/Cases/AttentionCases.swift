@@ -42,12 +42,12 @@ extension CaseTable {
       return [
         attend("causal", queries: size, keys: size, heads: size < 100 ? 2 : 1, ["causal": true], quick: quick),
         attend("", queries: 5, keys: size, quick: quick || size == 65),
-        attend("width", queries: 6, keys: 9, heads: 1, width: size, ["causal": true], quick: size == 17 || size == 65),
+        attend("width", queries: 6, keys: 9, heads: 1, width: size, ["causal": true], quick: size == 17),
       ]
     } + [
       attend("causal,scale=0.3", queries: 9, keys: 9, ["causal": true, "scale": 0.3]),
       attend("causal,values=5", queries: 9, keys: 9, width: 8, valueWidth: 5, ["causal": true]),
-      attend("values=20", queries: 7, keys: 11, width: 12, valueWidth: 20),
+      attend("values=20", queries: 7, keys: 11, width: 12, valueWidth: 20, quick: false),
       attend("causal,grouped", queries: 18, keys: 18, heads: 6, groups: 2, ["causal": true]),
       attend("causal,one-group", queries: 20, keys: 20, heads: 4, groups: 1, ["causal": true]),
       attend("history", queries: 1, keys: 40, ["causal": true]),
