@@ -2,8 +2,13 @@ import Compute
 
 extension RoundingBound {
   /// Of sums of products: Cauchy and Schwarz bound the sum of the magnitudes of the terms.
+  ///
+  /// A device may take denormal factors for 0.
   static func products(terms: Int, _ first: Double, _ second: Double, added: Double = 0) -> RoundingBound {
-    .absolute(growth(terms), of: first * second + added)
+    let (units, flushed) = (growth(terms), Double(terms) * Tracked.tiny * (1 + first + second))
+    return RoundingBound { _, expected in
+      units * Tracked.unit * (first * second + added + abs(expected)) + flushed
+    }
   }
 }
 
