@@ -30,7 +30,7 @@ let package = Package(
       resources: [
         "attention_cpu", "attention_gpu", "attention_plain", "builtins", "columns", "elementwise", "functions", "lanes",
         "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_plain", "normalization", "operands", "optimizers",
-        "reductions", "rows", "softmax", "visibility",
+        "processor", "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
     .target(
       name: "OpenCLBackend",
