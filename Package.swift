@@ -29,7 +29,7 @@ let package = Package(
       name: "Kernels", path: "Kernels",
       resources: [
         "attention_cpu", "attention_gpu", "attention_plain", "builtins", "columns", "elementwise", "functions", "lanes",
-        "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_plain", "normalization", "operands", "optimizers",
+        "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_plain", "normalization", "operands", "optimizers", "peak",
         "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
     .target(

@@ -16,6 +16,7 @@ extension KernelLibrary {
     "normalization.cl": PackageResources.normalization_cl,
     "operands.cl": PackageResources.operands_cl,
     "optimizers.cl": PackageResources.optimizers_cl,
+    "peak.cl": PackageResources.peak_cl,
     "reductions.cl": PackageResources.reductions_cl,
     "rows.cl": PackageResources.rows_cl,
     "softmax.cl": PackageResources.softmax_cl,

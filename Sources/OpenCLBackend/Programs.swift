@@ -82,6 +82,7 @@ extension ProgramKey {
     var programs = lanesFiles.map { LaneShape(variant).program($0) }
     programs += types.map(plainMatmul)  // for empty sums, whatever the variant
     programs.append(plainAttention)  // for wide heads, whatever the variant
+    programs += peakWidths(variant).map(peak)
     switch variant {
     case .plain: return programs
     case .gpu:
