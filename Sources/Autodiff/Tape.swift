@@ -42,7 +42,11 @@ public final class Tape {
 
   /// The variables of parameters, one table for a tape and those inside it.
   private final class Parameters {
+    /// Whether the outermost tape records.
+    let isRecording: Bool
     var variables: [ObjectIdentifier: Variable] = [:]
+
+    init(isRecording: Bool) { self.isRecording = isRecording }
   }
 
   private var nodes: [Node] = []
@@ -59,12 +63,14 @@ public final class Tape {
     self.isRecording = isRecording
     self.checksFiniteness = checksFiniteness
     self.recomputesLayers = recomputesLayers
-    parameters = Parameters()
+    parameters = Parameters(isRecording: isRecording)
     scopes = []
   }
 
   /// A tape for one layer of a model.
-  private init(_ parent: (backend: any ComputeBackend, parameters: Parameters, checks: Bool), scopes: [String], isRecording: Bool) {
+  private init(
+    _ parent: (backend: any ComputeBackend, parameters: Parameters, checks: Bool), scopes: [String], isRecording: Bool
+  ) {
     backend = parent.backend
     parameters = parent.parameters
     checksFiniteness = parent.checks
@@ -85,7 +91,7 @@ public final class Tape {
     let key = ObjectIdentifier(parameter)
     if let known = parameters.variables[key] { return known }
     let variable = Variable(
-      parameter.value, requiresGradient: isRecording && parameter.isTrainable, isFrozen: !parameter.isTrainable,
+      parameter.value, requiresGradient: parameters.isRecording && parameter.isTrainable, isFrozen: !parameter.isTrainable,
       name: parameter.name)
     parameters.variables[key] = variable
     return variable

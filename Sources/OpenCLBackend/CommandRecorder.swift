@@ -7,7 +7,7 @@ import Compute
 final class CommandRecorder {
   let profile: Profile
   private let device: OpenCLDevice
-  private var pending: [(event: cl_event, name: String, operation: String)] = []
+  private var pending: [(event: cl_event, name: String, operation: String, enqueued: Profile.Time)] = []
   /// What the profile's clock is ahead of the device's.
   private var offset: Profile.Time?
 
@@ -29,8 +29,7 @@ final class CommandRecorder {
       clReleaseEvent(event)
       return
     }
-    if offset == nil { offset = time - (try self.time(event, CL_PROFILING_COMMAND_QUEUED, name)) }
-    pending.append((event, name, profile.operation))
+    pending.append((event, name, profile.operation, time))
     if pending.count % Self.patience == 0 { try collect(waiting: false) }
   }
 
@@ -42,15 +41,18 @@ final class CommandRecorder {
     defer { pending.removeFirst(noted) }
     for command in pending {
       if !waiting, !isComplete(command.event) { return }
-      let (start, end) = (
+      let (queued, start, end) = (
+        try time(command.event, CL_PROFILING_COMMAND_QUEUED, command.name),
         try time(command.event, CL_PROFILING_COMMAND_START, command.name),
         try time(command.event, CL_PROFILING_COMMAND_END, command.name)
       )
+      let offset = offset ?? command.enqueued - queued
+      self.offset = offset
       clReleaseEvent(command.event)
       noted += 1
       profile.add(
         Profile.Command(
-          name: command.name, operation: command.operation, start: start + (offset ?? 0), end: end + (offset ?? 0)))
+          name: command.name, operation: command.operation, start: start + offset, end: end + offset))
     }
   }
 

@@ -24,7 +24,8 @@ struct RunProfile {
     try file.commit()
     if profile.leftOut > 0 {
       DeviceSelection.standardErrorNotice(
-        "\(file.url.path) holds the first \(profile.limit) spans; \(profile.leftOut) later ones count in the totals alone")
+        "\(file.url.path) holds the first \(profile.limit) spans; \(profile.leftOut) later ones count in the totals alone"
+      )
     }
     if showsTable { show(profile, elapsed: elapsed) }
   }

@@ -54,7 +54,9 @@ open class ForwardingBackend: ComputeBackend {
   }
 
   open func softmax(_ x: Tensor, mask: Tensor?, scale: Float, into output: Tensor) throws {
-    try perform(.softmax, inputs: [x, mask], outputs: [output]) { try base.softmax(x, mask: mask, scale: scale, into: output) }
+    try perform(.softmax, inputs: [x, mask], outputs: [output]) {
+      try base.softmax(x, mask: mask, scale: scale, into: output)
+    }
   }
   open func softmaxBackward(_ cotangent: Tensor, y: Tensor, scale: Float, into output: Tensor) throws {
     try perform(.softmaxBackward, inputs: [cotangent, y], outputs: [output]) {
@@ -115,7 +117,9 @@ open class ForwardingBackend: ComputeBackend {
   open func layerNormBackwardParameters(
     _ cotangent: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor, bias: Tensor?
   ) throws {
-    try perform(.layerNormBackwardParameters, inputs: [cotangent, x, mean, rstd], outputs: [weight] + (bias.map { [$0] } ?? [])) {
+    try perform(
+      .layerNormBackwardParameters, inputs: [cotangent, x, mean, rstd], outputs: [weight] + (bias.map { [$0] } ?? [])
+    ) {
       try base.layerNormBackwardParameters(cotangent, x: x, mean: mean, rstd: rstd, weight: weight, bias: bias)
     }
   }
@@ -146,7 +150,9 @@ open class ForwardingBackend: ComputeBackend {
     }
   }
   open func gated(_ kind: Activation, gate: Tensor, up: Tensor, into output: Tensor) throws {
-    try perform(.gated, inputs: [gate, up], outputs: [output]) { try base.gated(kind, gate: gate, up: up, into: output) }
+    try perform(.gated, inputs: [gate, up], outputs: [output]) {
+      try base.gated(kind, gate: gate, up: up, into: output)
+    }
   }
   open func gatedBackward(
     _ kind: Activation, _ cotangent: Tensor, gate: Tensor, up: Tensor, gateGradient: Tensor, upGradient: Tensor
@@ -166,10 +172,14 @@ open class ForwardingBackend: ComputeBackend {
     try perform(.scale, inputs: [x], outputs: [output]) { try base.scale(x, by: factor, into: output) }
   }
   open func addScaled(_ x: Tensor, by factor: Float, onto accumulator: Tensor) throws {
-    try perform(.addScaled, inputs: [x, accumulator], outputs: [accumulator]) { try base.addScaled(x, by: factor, onto: accumulator) }
+    try perform(.addScaled, inputs: [x, accumulator], outputs: [accumulator]) {
+      try base.addScaled(x, by: factor, onto: accumulator)
+    }
   }
   open func scaleRows(_ x: Tensor, by factors: Tensor, into output: Tensor) throws {
-    try perform(.scaleRows, inputs: [x, factors], outputs: [output]) { try base.scaleRows(x, by: factors, into: output) }
+    try perform(.scaleRows, inputs: [x, factors], outputs: [output]) {
+      try base.scaleRows(x, by: factors, into: output)
+    }
   }
   open func dropout(_ x: Tensor, probability: Float, seed: UInt64, stream: UInt64, into output: Tensor) throws {
     try perform(.dropout, inputs: [x], outputs: [output]) {
@@ -182,13 +192,17 @@ open class ForwardingBackend: ComputeBackend {
     }
   }
   open func rotary(_ x: Tensor, _ positions: Indices, _ attributes: RotaryAttributes, into output: Tensor) throws {
-    try perform(.rotary, inputs: [x, positions.tensor], outputs: [output]) { try base.rotary(x, positions, attributes, into: output) }
+    try perform(.rotary, inputs: [x, positions.tensor], outputs: [output]) {
+      try base.rotary(x, positions, attributes, into: output)
+    }
   }
 
   // MARK: Rows
 
   open func gatherRows(_ table: Tensor, _ indices: Indices, into output: Tensor) throws {
-    try perform(.gatherRows, inputs: [table, indices.tensor], outputs: [output]) { try base.gatherRows(table, indices, into: output) }
+    try perform(.gatherRows, inputs: [table, indices.tensor], outputs: [output]) {
+      try base.gatherRows(table, indices, into: output)
+    }
   }
   open func scatterAddRows(_ updates: Tensor, _ indices: Indices, onto accumulator: Tensor) throws {
     try perform(.scatterAddRows, inputs: [updates, indices.tensor, accumulator], outputs: [accumulator]) {
@@ -196,7 +210,9 @@ open class ForwardingBackend: ComputeBackend {
     }
   }
   open func scatterRows(_ source: Tensor, _ indices: Indices, into destination: Tensor) throws {
-    try perform(.scatterRows, inputs: [source, indices.tensor], outputs: [destination]) { try base.scatterRows(source, indices, into: destination) }
+    try perform(.scatterRows, inputs: [source, indices.tensor], outputs: [destination]) {
+      try base.scatterRows(source, indices, into: destination)
+    }
   }
   open func copyColumns(_ source: Tensor, from: Int, to: Int, width: Int, of destination: Tensor) throws {
     try perform(.copyColumns, inputs: [source], outputs: [destination]) {
@@ -215,7 +231,9 @@ open class ForwardingBackend: ComputeBackend {
   open func adamW(
     _ step: AdamWStep, parameter: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor
   ) throws {
-    try perform(.adamW, inputs: [parameter, gradient, firstMoment, secondMoment], outputs: [parameter, firstMoment, secondMoment]) {
+    try perform(
+      .adamW, inputs: [parameter, gradient, firstMoment, secondMoment], outputs: [parameter, firstMoment, secondMoment]
+    ) {
       try base.adamW(
         step, parameter: parameter, gradient: gradient, firstMoment: firstMoment, secondMoment: secondMoment)
     }

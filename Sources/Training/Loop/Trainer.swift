@@ -160,7 +160,8 @@ public final class Trainer {
     -> (loss: Double, norm: Double)
   {
     let backend = objective.backend
-    let gradient = try StepGradient(objective, batches, step: number, recomputesLayers: options.recomputesLayers, profile: profile)
+    let gradient = try StepGradient(
+      objective, batches, step: number, recomputesLayers: options.recomputesLayers, profile: profile)
     let norm = try phase("norm") { try gradient.norm(on: backend) }
     guard gradient.loss.isFinite, norm.isFinite else {
       throw NonFiniteSearch.explain(step: number, objective: objective, batches, loss: gradient.loss, norm: norm)

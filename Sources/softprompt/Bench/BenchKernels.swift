@@ -22,20 +22,38 @@ struct BenchKernelsCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Only cases whose name matches.", valueName: "regex"))
   var filter: String?
 
+  /// How long a kernel took.
+  private struct Timing {
+    var operation: String
+    var benchmark: KernelBenchmark
+    var work: Work
+    /// Nil for the difference of two medians that came out as nothing, as it may on a busy machine.
+    var seconds: Double?
+  }
+
   /// A measured kernel, in the form of `bench kernels --json`.
   private struct Figure: Encodable {
     var operation: String
     var name: String
     var sizes: [String: Int]
-    /// Nil for the difference of two medians that came out as nothing, as it may on a busy machine.
-    var seconds: Double?
     var work: Work
-    /// Whether its rate of operations says something: products, and what does many operations for every byte.
-    var computes: Bool
+    var seconds: Double?
+    var gflops: Double?
+    var bandwidth: Double?
     var share: PeakShare?
 
-    var gflops: Double? { computes ? seconds.map { 1e-9 * work.flops / $0 } : nil }
-    var bandwidth: Double? { seconds.map { 1e-9 * work.bytes / $0 } }
+    init(_ timing: Timing, _ peaks: DevicePeaks) {
+      let benchmark = timing.benchmark
+      (operation, name, sizes) = (timing.operation, benchmark.name, benchmark.sizes)
+      let work = timing.work
+      self.work = work
+      seconds = timing.seconds
+      // Of products, and of what does many operations for every byte; elsewhere the rate says nothing.
+      let computes = work.flops > 4 * work.bytes || benchmark.operation == "matmul"
+      gflops = computes ? timing.seconds.map { 1e-9 * work.flops / $0 } : nil
+      bandwidth = timing.seconds.map { 1e-9 * work.bytes / $0 }
+      share = timing.seconds.map { peaks.share(of: work, rounded: benchmark.roundsOperands, seconds: $0) }
+    }
 
     enum CodingKeys: String, CodingKey {
       case operation, name, m, n, k, rows, columns, milliseconds, gflops, flops, bytes, bound
@@ -71,8 +89,10 @@ struct BenchKernelsCommand: ParsableCommand {
     let benchmarks = try KernelBenchmark.select(filter: filter)
     let backend = try arguments.deviceOptions.open()
     let stopwatch = Stopwatch(backend: backend, rounds: arguments.rounds)
-    let peaks = try DevicePeaks(measuredOn: backend)
-    let figures = try benchmarks.flatMap { try measure($0, stopwatch, peaks) }
+    let before = try DevicePeaks(measuredOn: backend)
+    let timings = try benchmarks.flatMap { try measure($0, stopwatch) }
+    let peaks = before.best(try DevicePeaks(measuredOn: backend))
+    let figures = timings.map { Figure($0, peaks) }
     if arguments.json {
       let device = backend.device
       try Output.json(Report(device: device.id, device_name: device.name, peaks: peaks, kernels: figures))
@@ -93,20 +113,18 @@ struct BenchKernelsCommand: ParsableCommand {
 
   private static let backward = "Backward"
 
-  private func measure(_ benchmark: KernelBenchmark, _ stopwatch: Stopwatch, _ peaks: DevicePeaks) throws -> [Figure] {
+  private func measure(_ benchmark: KernelBenchmark, _ stopwatch: Stopwatch) throws -> [Timing] {
     let (forward, withGradient) = try benchmark.prepare(on: stopwatch.backend)
-    func figure(_ suffix: String, _ work: Work, _ seconds: Double) -> Figure {
-      let seconds = seconds > 0 ? seconds : nil
-      return Figure(
-        operation: benchmark.operation + suffix, name: benchmark.name, sizes: benchmark.sizes, seconds: seconds,
-        work: work, computes: work.flops > 4 * work.bytes || benchmark.operation == "matmul",
-        share: seconds.map { peaks.share(of: work, rounded: benchmark.roundsOperands, seconds: $0) })
-    }
     let seconds = try stopwatch.median(forward)
-    guard let withGradient else { return [figure("", benchmark.work, seconds)] }
+    let timing = Timing(
+      operation: benchmark.operation, benchmark: benchmark, work: benchmark.work, seconds: seconds)
+    guard let withGradient else { return [timing] }
+    let difference = try stopwatch.median(withGradient) - seconds
     return [
-      figure("", benchmark.work, seconds),
-      figure(Self.backward, benchmark.gradientWork, try stopwatch.median(withGradient) - seconds),
+      timing,
+      Timing(
+        operation: benchmark.operation + Self.backward, benchmark: benchmark, work: benchmark.gradientWork,
+        seconds: difference > 0 ? difference : nil),
     ]
   }
 }

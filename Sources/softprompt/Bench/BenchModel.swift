@@ -59,7 +59,6 @@ struct BenchTrainCommand: ParsableCommand {
 
   func run() throws {
     let device = try arguments.deviceOptions.open()
-    let peaks = try DevicePeaks(measuredOn: device)
     let profile = Profile(limit: 0)
     profile.isOn = false
     let backend = ProfiledBackend(counting: device, in: profile)
@@ -92,11 +91,13 @@ struct BenchTrainCommand: ParsableCommand {
     profile.isOn = true
     try step()
     let work = profile.work
+    let peakBytes = backend.memory.peak
+    let peaks = try DevicePeaks(measuredOn: device)
     let rounded = modelArguments.precision.computeType == .bf16
     let report = Report(
       device: backend.device.id, step_milliseconds: 1e3 * seconds,
       tokens_per_second: Double(batchSize * (inputTokens + targetTokens)) / seconds,
-      peak_device_bytes: backend.memory.peak, kept_bytes: kept, flops: work.flops, bytes: work.bytes,
+      peak_device_bytes: peakBytes, kept_bytes: kept, flops: work.flops, bytes: work.bytes,
       gflops: 1e-9 * work.flops / seconds, gigabytes_per_second: 1e-9 * work.bytes / seconds,
       percent_of_peak: peaks.share(of: Work(flops: work.flops), rounded: rounded, seconds: seconds).percent,
       percent_of_bandwidth: peaks.share(of: Work(bytes: work.bytes), seconds: seconds).percent, peaks: peaks)
