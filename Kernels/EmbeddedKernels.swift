@@ -16,6 +16,8 @@ extension KernelLibrary {
     "normalization.cl": PackageResources.normalization_cl,
     "operands.cl": PackageResources.operands_cl,
     "optimizers.cl": PackageResources.optimizers_cl,
+    "pairs.cl": PackageResources.pairs_cl,
+    "peak.cl": PackageResources.peak_cl,
     "processor.cl": PackageResources.processor_cl,
     "reductions.cl": PackageResources.reductions_cl,
     "rows.cl": PackageResources.rows_cl,

@@ -7,8 +7,7 @@
 //   ROWS            rows of a tile, 1 ... 8
 //   COLUMN_VECTORS  vectors of 16 columns of a tile
 //   PAIRED          1: the panels hold pairs of bfloat16 values; 2: A does so, too, as matmul_pack.cl makes them
-//   DOT             1: with PAIRED 2, the processor's own instruction multiplies the pairs; processor.cl tells whether
-//                   there is one
+//   DOT             how pairs are multiplied with PAIRED 2: see pairs.cl
 // Work-group size 1. Neighbouring work-groups share a panel, which stays in the cache.
 
 #ifndef ROWS
@@ -20,15 +19,13 @@
 #ifndef PAIRED
 #define PAIRED 0
 #endif
-#ifndef DOT
-#define DOT 0
-#endif
 #define WIDTH 16
 #define GROUP 1
 #define COLUMNS (16 * COLUMN_VECTORS)
 
 #include "lanes.cl"
 #include "functions.cl"
+#include "pairs.cl"
 
 #if PAIRED
 typedef uint panel_type;
@@ -42,26 +39,7 @@ typedef uint left_type;
 typedef float left_type;
 #endif
 
-#if DOT && defined(__x86_64__)
-#define INSTRUCTION 1
-#define TARGET __attribute__((target("avx512f,avx512bf16")))
-#else
-#define INSTRUCTION 0
-#define TARGET
-#endif
-
 #if PAIRED == 2
-// sum + high halves' product + low halves' product, lane by lane. The instruction takes numbers below 2^-126 for 0.
-TARGET inline float16 dot_pairs(uint16 a, uint16 b, float16 sum) {
-#if INSTRUCTION
-  __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-  return sum;
-#else
-  const float16 high = fma(as_float16(a & 0xFFFF0000u), as_float16(b & 0xFFFF0000u), sum);
-  return fma(as_float16(a << 16), as_float16(b << 16), high);
-#endif
-}
-
 // One step of the sums: a pair of neighbours in each row of A times a row of pairs of the panel.
 TARGET inline void multiply_add_pairs(
     float16 sums[ROWS][COLUMN_VECTORS], const __global uint *a, const size_t places[ROWS],

@@ -120,6 +120,12 @@ public final class OpenCLBackend: ComputeBackend {
 
   public func synchronize() throws { try queue.finish() }
 
+  public func recordCommands(in profile: Profile) throws -> Bool {
+    let handles = try OpenCLDevices.handles(of: openCLDevice)
+    try queue.record(in: profile, context: pool.context, handle: handles.device)
+    return true
+  }
+
   func storage(of tensor: Tensor) -> OpenCLStorage {
     guard let storage = tensor.storage as? OpenCLStorage else {
       preconditionFailure("a tensor of another backend")

@@ -89,6 +89,7 @@ extension ProgramKey {
     var programs = lanesFiles.map { LaneShape(variant).program($0) }
     programs += types.map(plainMatmul)  // for empty sums, whatever the variant
     programs.append(plainAttention)  // for wide heads, whatever the variant
+    programs += peakWidths(variant).map(peak)
     switch variant {
     case .plain: return programs
     case .gpu:
@@ -99,7 +100,7 @@ extension ProgramKey {
         programs += [1, 2].map { localMatmul(type, chunks: $0) }
       }
     case .cpu:
-      programs += [packRows, processor]
+      programs += [packRows, processor, dotPeak]
       for vectors in 1...tileVectors {
         programs += tileHeights.flatMap { rows in
           TilePairs.allCases.map { tiledMatmul(rows: rows, vectors: vectors, pairs: $0, dot: false) }

@@ -69,8 +69,9 @@ struct TrainCommand: ParsableCommand {
     configuration.truncate = try configuration.resolvedTruncation()
     var taskData = try TaskData(configuration)
     let examples = taskData.examples
-    let device = try DeviceSelection.open(
-      configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
+    let (device, profile) = try training.profiled(
+      DeviceSelection.open(
+        configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice))
     let checked = try checkWith.map { choice in
       CheckedBackend(device, against: try DeviceSelection.open(choice, strict: true, notice: { _ in }))
     }
@@ -120,7 +121,7 @@ struct TrainCommand: ParsableCommand {
       dryRunData: DryRunReport.Data(
         file: taskData.description, examples: data.count, lines: taskData.lines, labels: taskData.task?.labels ?? [],
         validation_examples: validation?.count),
-      labels: request.labels, json: training.json
+      labels: request.labels, json: training.json, profile: profile
     ).run()
     if let checked {
       DeviceSelection.standardErrorNotice(

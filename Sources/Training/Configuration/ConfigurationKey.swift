@@ -35,6 +35,7 @@ struct ConfigurationKey: Sendable {
     text("device", \.device), boolean("strict-device", \.strictDevice), choice("weights", \.weights),
     choice("compute-type", \.computeType),
     integer("batch-size", \.options.batchSize, atLeast: 1), integer("accumulate", \.options.accumulate, atLeast: 1),
+    boolean("recompute", \.options.recomputesLayers),
     steps, epochs, boolean("shuffle", \.options.shuffles), noShuffle, seed,
     choice("optimizer", \.options.optimizer), learningRate,
     number("beta1", \.options.beta1, atLeast: 0, below: 1), number("beta2", \.options.beta2, atLeast: 0, below: 1),
