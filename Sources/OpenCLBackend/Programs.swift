@@ -32,6 +32,14 @@ extension ProgramKey {
       file: "matmul_cpu.cl", parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": paired ? 1 : 0])
   }
 
+  /// The heights that turned tiles are built for.
+  static let turnedHeights = [1, 2, 4]
+
+  static func turnedMatmul(rows: Int, vectors: Int, paired: Bool) -> ProgramKey {
+    ProgramKey(
+      file: "matmul_turned.cl", parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": paired ? 1 : 0])
+  }
+
   static func pack(_ types: OperandTypes, vectors: Int, paired: Bool) -> ProgramKey {
     ProgramKey(
       file: "matmul_pack.cl",
@@ -96,6 +104,9 @@ extension ProgramKey {
       for vectors in 1...tileVectors {
         programs += tileHeights.flatMap { rows in
           [false, true].map { tiledMatmul(rows: rows, vectors: vectors, paired: $0) }
+        }
+        programs += turnedHeights.flatMap { rows in
+          [false, true].map { turnedMatmul(rows: rows, vectors: vectors, paired: $0) }
         }
         programs += types.map { pack($0, vectors: vectors, paired: $0.rounded || $0.b == DType.bf16.operandNumber) }
       }
