@@ -13,6 +13,7 @@ extension KernelLibrary {
     "matmul_gpu.cl": PackageResources.matmul_gpu_cl,
     "matmul_pack.cl": PackageResources.matmul_pack_cl,
     "matmul_plain.cl": PackageResources.matmul_plain_cl,
+    "matmul_turned.cl": PackageResources.matmul_turned_cl,
     "normalization.cl": PackageResources.normalization_cl,
     "operands.cl": PackageResources.operands_cl,
     "optimizers.cl": PackageResources.optimizers_cl,

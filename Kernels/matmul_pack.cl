@@ -1,7 +1,8 @@
 // Repacking of the operands of matrix products for matmul_cpu.cl.
 //
-// Kernels: pack_b copies op(B) into panels [panel][k][16 COLUMN_VECTORS], zeros behind column n; pack_a rounds op(A) to
-// bfloat16 and copies it to [batch][m][(k + 1) / 2] words of two neighbours, the first in the low half.
+// Kernels: pack_b copies op(B) into panels [panel][k][16 COLUMN_VECTORS], zeros behind column n; unpack_b copies it back,
+// where the panels lost nothing: B in f32 without PAIRED, or in bf16 with it, not ROUNDED; pack_a rounds op(A) to bfloat16
+// and copies it to [batch][m][(k + 1) / 2] words of two neighbours, the first in the low half.
 // Build parameters:
 //   COLUMN_VECTORS   vectors of 16 columns of a panel
 //   PAIRED           panels hold bfloat16: word [panel][k / 2][column] has row k in its low half and row k + 1 in its
@@ -62,6 +63,27 @@ __kernel void pack_b(
   for (int row = first; row < end; row++)
     for (int j = left; j < COLUMNS; j++) panels[(size_t)row * COLUMNS + j] = 0;
 }
+
+#if (PAIRED && B_TYPE == 1) || (!PAIRED && B_TYPE == 0)
+__kernel void unpack_b(
+    TENSOR(b_type, b), TENSOR(const panel_type, panels), int n, int k, ulong b_row, ulong b_column, ulong b_batch) {
+  const int panel = get_group_id(0), rows = PANEL_ROWS(k);
+  const int first = get_group_id(1) * PACKED_ROWS, end = min(rows, first + PACKED_ROWS);
+  const int left = min(COLUMNS, n - panel * COLUMNS);
+  b += b_first + get_group_id(2) * b_batch + (size_t)panel * COLUMNS * b_column;
+  panels += panels_first + (get_group_id(2) * get_num_groups(0) + panel) * (size_t)rows * COLUMNS;
+  for (int j = 0; j < left; j++)
+    for (int row = first; row < end; row++) {
+      const panel_type value = panels[(size_t)row * COLUMNS + j];
+#if PAIRED
+      b[j * b_column + 2 * row * b_row] = value & 0xFFFFu;
+      if (2 * row + 1 < k) b[j * b_column + (2 * row + 1) * b_row] = value >> 16;
+#else
+      b[j * b_column + row * b_row] = value;
+#endif
+    }
+}
+#endif
 
 // Two values, rounded, as the halves of a word.
 inline uint pair(float low, float high) { return as_uint(to_bf16(low)) >> 16 | (as_uint(to_bf16(high)) & 0xFFFF0000u); }

@@ -91,8 +91,8 @@ public final class Tape {
     let key = ObjectIdentifier(parameter)
     if let known = parameters.variables[key] { return known }
     let variable = Variable(
-      parameter.value, requiresGradient: parameters.isRecording && parameter.isTrainable, isFrozen: !parameter.isTrainable,
-      name: parameter.name)
+      parameter.value, requiresGradient: parameters.isRecording && parameter.isTrainable,
+      isFrozen: !parameter.isTrainable, name: parameter.name)
     parameters.variables[key] = variable
     return variable
   }

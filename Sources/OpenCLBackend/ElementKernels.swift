@@ -37,6 +37,13 @@ extension OpenCLBackend {
       [.tensor(x), .tensor(factors), .tensor(output), .size(x.rowCount), .int(x.columnCount)])
   }
 
+  /// `x` with its elements rounded to bfloat16 values.
+  func rounded(_ x: Tensor) throws -> Tensor {
+    let output = try allocate(x.shape, .f32)
+    try runBlocks(Self.file, "round_bf16", count: x.count, [.tensor(x), .tensor(output)])
+    return output
+  }
+
   // MARK: - Activations
 
   public func activation(_ kind: Activation, _ x: Tensor, into output: Tensor) throws {

@@ -10,6 +10,8 @@ enum KernelArgument {
   case optional(Tensor?)
   /// A whole buffer, from its first element.
   case storage(OpenCLStorage)
+  /// The same, of no storage.
+  case buffer(DeviceBuffer)
   case int(Int)
   case size(Int)
   case float(Float)
@@ -25,14 +27,17 @@ enum KernelArgument {
       guard let storage = tensor.storage as? OpenCLStorage else {
         preconditionFailure("a tensor of another backend")
       }
-      try pass(Optional(storage.buffer.handle))
+      try pass(Optional(storage.buffer().handle))
       try pass(UInt64(tensor.offset))
     case .optional(.none):
       try check(clSetKernelArg(kernel, place, MemoryLayout<cl_mem?>.size, nil), place)
       place += 1
       try pass(UInt64(0))
     case .storage(let storage):
-      try pass(Optional(storage.buffer.handle))
+      try pass(Optional(storage.buffer().handle))
+      try pass(UInt64(0))
+    case .buffer(let buffer):
+      try pass(Optional(buffer.handle))
       try pass(UInt64(0))
     case .int(let value): try pass(Int32(value))
     case .size(let value): try pass(UInt64(value))

@@ -15,7 +15,7 @@ public final class OpenCLBackend: ComputeBackend {
   let pool: BufferPool
   let programs: ProgramStore
   let queue: CommandQueue
-  let packsBothWays: Bool
+  let weightCopies: WeightCopies
   let prefersLargeTiles: Bool
   let hasExactBuffers: Bool
   let allowsDotProducts: Bool
@@ -39,7 +39,7 @@ public final class OpenCLBackend: ComputeBackend {
     }
     self.variant = variant
     openCLDevice = device
-    packsBothWays = options.packsBothWays
+    weightCopies = try options.weightCopies ?? OpenCLOptions.weightCopiesFromEnvironment() ?? .twice
     prefersLargeTiles = options.prefersLargeTiles
     hasExactBuffers = options.exactBuffers
     allowsDotProducts = options.allowsDotProducts
@@ -80,15 +80,16 @@ public final class OpenCLBackend: ComputeBackend {
 
   func storage(_ byteCount: Int) throws -> OpenCLStorage {
     let storage = OpenCLStorage(byteCount: byteCount, buffer: try pool.take(byteCount), pool: pool)
-    if hasExactBuffers { try queue.poison(storage.buffer) }
+    if hasExactBuffers { try queue.poison(storage.buffer()) }
     return storage
   }
 
   public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
     try requireBytes(bytes.count, tensor, "write")
     guard !tensor.isEmpty else { return }
+    let buffer = try storage(of: tensor).buffer()
     storage(of: tensor).packs = [:]
-    try queue.write(bytes, to: storage(of: tensor).buffer, at: tensor.offset * tensor.dtype.byteCount)
+    try queue.write(bytes, to: buffer, at: tensor.offset * tensor.dtype.byteCount)
   }
 
   public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
@@ -105,14 +106,14 @@ public final class OpenCLBackend: ComputeBackend {
   }
 
   public func fill(_ tensor: Tensor, with value: Float) throws {
-    try queue.fill(storage(of: tensor).buffer, with: value, at: tensor.offset * 4, count: tensor.count)
+    try queue.fill(storage(of: tensor).buffer(), with: value, at: tensor.offset * 4, count: tensor.count)
   }
 
   public func copy(_ source: Tensor, to destination: Tensor) throws {
     precondition(source.dtype == destination.dtype && source.count == destination.count, "same type and count")
     guard !source.isEmpty else { return }
     try queue.copy(
-      buffer(of: source), at: source.offset * source.dtype.byteCount, to: storage(of: destination).buffer,
+      buffer(of: source), at: source.offset * source.dtype.byteCount, to: storage(of: destination).buffer(),
       at: destination.offset * source.dtype.byteCount, byteCount: source.byteCount)
   }
 
@@ -133,5 +134,5 @@ public final class OpenCLBackend: ComputeBackend {
     return storage
   }
 
-  func buffer(of tensor: Tensor) -> cl_mem { storage(of: tensor).buffer.handle }
+  func buffer(of tensor: Tensor) throws -> cl_mem { try storage(of: tensor).buffer().handle }
 }

@@ -33,6 +33,14 @@ extension ProgramKey {
       parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": pairs.rawValue, "DOT": dot ? 1 : 0])
   }
 
+  /// The heights that turned tiles are built for.
+  static let turnedHeights = [1, 2, 4]
+
+  static func turnedMatmul(rows: Int, vectors: Int, paired: Bool) -> ProgramKey {
+    ProgramKey(
+      file: "matmul_turned.cl", parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": paired ? 1 : 0])
+  }
+
   /// The kernel that makes pairs of the rows of A.
   static let packRows = ProgramKey(file: "matmul_pack.cl")
 
@@ -105,6 +113,9 @@ extension ProgramKey {
         programs += tileHeights.flatMap { rows in
           TilePairs.allCases.map { tiledMatmul(rows: rows, vectors: vectors, pairs: $0, dot: false) }
             + [tiledMatmul(rows: rows, vectors: vectors, pairs: .both, dot: true)]
+        }
+        programs += turnedHeights.flatMap { rows in
+          [false, true].map { turnedMatmul(rows: rows, vectors: vectors, paired: $0) }
         }
         programs += types.map { pack($0, vectors: vectors, paired: $0.rounded || $0.b == DType.bf16.operandNumber) }
       }

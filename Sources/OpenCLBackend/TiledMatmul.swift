@@ -45,6 +45,7 @@ extension OpenCLBackend {
     var strides = MatmulStrides(problem)
     let panelRows = paired ? (problem.k + 1) / 2 : problem.k
 
+    if direct == nil, try turnedMatmul(problem, operands, paired: paired) { return }
     var b = KernelArgument.tensor(operands.b)
     var panelStrides = (row: columns, panel: panelRows * columns, batch: panels * panelRows * columns)
     if direct != nil {
@@ -74,7 +75,7 @@ extension OpenCLBackend {
   }
 
   /// The width of panels, in vectors of 16 columns: as equal as they can be.
-  private static func panelVectors(_ n: Int) -> Int {
+  static func panelVectors(_ n: Int) -> Int {
     let widest = 16 * ProgramKey.tileVectors
     let fewestPanels = (n + widest - 1) / widest
     return ((n + fewestPanels - 1) / fewestPanels + 15) / 16
@@ -113,26 +114,5 @@ extension OpenCLBackend {
     }
     hasDotProducts = answer
     return answer
-  }
-
-  private func packed(
-    _ b: Tensor, _ pack: WeightPack, _ problem: MatmulProblem, panels: Int, panelRows: Int
-  ) throws -> OpenCLStorage {
-    let owner = storage(of: b)
-    if problem.frozen, let ready = owner.packs[pack] { return ready }
-    let columns = 16 * pack.vectors
-    let target = try storage(pack.batch * panels * panelRows * columns * 4)
-    let types = OperandTypes(b: b.dtype, rounded: problem.roundsOperands)
-    let strides = MatmulStrides(problem)
-    let blockRows = 32  // PACKED_ROWS
-    try run(
-      .pack(types, vectors: pack.vectors, paired: pack.paired), "pack_b",
-      groups: [panels, (panelRows + blockRows - 1) / blockRows, pack.batch], local: [1, 1, 1],
-      [
-        .tensor(b), .storage(target), .int(pack.n), .int(pack.k), .size(strides.bRow), .size(strides.bColumn),
-        .size(strides.bBatch),
-      ])
-    if problem.frozen, packsBothWays || owner.packs.isEmpty { owner.packs[pack] = target }
-    return target
   }
 }
