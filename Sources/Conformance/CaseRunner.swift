@@ -10,22 +10,22 @@ struct CaseRunner {
     var worst: WorstError?
   }
 
-  /// Value and gradients in misaligned, guarded memory; the same bits again; and once more in plain memory.
+  /// Value and gradients in misaligned, guarded memory; once more in plain memory; and in guarded memory the same bits again.
   func check(_ prepared: PreparedCase) -> (status: CaseReport.Status, reason: String, worst: WorstError?) {
     do {
       let first = try runGuarded(prepared)
-      // What the first run left may be a table that the backend keeps; what later ones add is lost.
+      var worst = try judge(first, prepared)
+      let plain = try judge(try runPlain(prepared), prepared)
+      if let plain, plain.ratio > worst?.ratio ?? -1 { worst = plain }
+      // What these left may be a table or a kernel that the backend keeps; what an equal call adds is lost.
       let kept = backend.memory.current
       let objects = try backend.driverObjects()
-      var worst = try judge(first, prepared)
       let second = try runGuarded(prepared)
       for (name, values) in first.sorted(by: { $0.key < $1.key }) {
         guard second[name]?.hasSameBits(as: values) == true else {
           throw Failure(reason: "\(name) differs between two equal calls", worst: worst)
         }
       }
-      let plain = try judge(try runPlain(prepared), prepared)
-      if let plain, plain.ratio > worst?.ratio ?? -1 { worst = plain }
       let lost = backend.memory.current - kept
       guard lost <= 0 else {
         throw Failure(reason: "\(lost) bytes of device memory were not given back", worst: worst)

@@ -98,17 +98,17 @@ private struct AttentionCall {
 
   /// Partial sums of a relative table's gradient: one per query in attention_gpu.cl, one per tile elsewhere.
   var tableSlices: Int {
-    backend.variant == .gpu && width <= ProgramKey.widestHead && valueWidth <= ProgramKey.widestHead
+    backend.variants.attention == .gpu && width <= ProgramKey.widestHead && valueWidth <= ProgramKey.widestHead
       ? q.rowCount : tables.tileCount
   }
 
   func run(_ kernel: String, heads: Int, tiles: Int, _ arguments: [KernelArgument]) throws {
-    if backend.variant == .cpu, width <= ProgramKey.widestHead, valueWidth <= ProgramKey.widestHead {
+    if backend.variants.attention == .cpu, width <= ProgramKey.widestHead, valueWidth <= ProgramKey.widestHead {
       let program = ProgramKey.attention(.cpu, width: width, valueWidth: valueWidth)
       return try backend.run(program, kernel, groups: [heads, tiles], local: [1, 1], arguments)
     }
     let tile = LayoutTables.tile
-    if backend.variant == .gpu, width <= ProgramKey.widestHead, valueWidth <= ProgramKey.widestHead {
+    if backend.variants.attention == .gpu, width <= ProgramKey.widestHead, valueWidth <= ProgramKey.widestHead {
       let program = ProgramKey.attention(.gpu, width: width, valueWidth: valueWidth)
       let local = [ProgramKey.attentionGroup, 1, 1]
       return try backend.run(program, kernel, groups: [heads, tile, tiles], local: local, arguments)

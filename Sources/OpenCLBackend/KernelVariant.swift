@@ -22,7 +22,7 @@ public enum KernelVariant: String, Sendable, Hashable, CaseIterable, Codable {
   /// of 24 of them does not fit and takes minutes to compile; nor does it gain from copies into local memory, which is
   /// ordinary memory there. It gets `plain`, whose work-items are independent and small. Other devices get `gpu` where
   /// the largest work-group and its local memory fit, else `plain`.
-  static func suited(to device: OpenCLDevice) -> KernelVariant {
+  public static func suited(to device: OpenCLDevice) -> KernelVariant {
     if device.kind == .cpu {
       if device.nativeFloatVector >= 4 { return .cpu }
       if !device.hasDedicatedLocalMemory { return .plain }

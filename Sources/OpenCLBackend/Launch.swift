@@ -21,13 +21,13 @@ struct LaneShape {
 }
 
 extension OpenCLBackend {
-  var lanes: LaneShape { LaneShape(variant) }
+  var lanes: LaneShape { LaneShape(variants.rows) }
 
   func lanesProgram(_ file: String) -> ProgramKey { lanes.program(file) }
 
   /// Runs a kernel over `rows` rows, a work-group for each or for several in turn.
   func runRows(_ file: String, _ kernel: String, rows: Int, _ arguments: [KernelArgument]) throws {
-    let groups = min(rows, variant == .gpu ? 1 << 16 : max(64, 16 * openCLDevice.computeUnits))
+    let groups = min(rows, variants.rows == .gpu ? 1 << 16 : max(64, 16 * openCLDevice.computeUnits))
     try run(lanesProgram(file), kernel, groups: [groups], local: [lanes.group], arguments)
   }
 

@@ -15,7 +15,7 @@ extension OpenCLBackend {
   ) throws {
     let operands = MatmulOperands(a: a, b: b, bias: bias, addend: addend, output: output)
     guard problem.k > 0 else { return try plainMatmul(problem, operands) }
-    switch variant {
+    switch variants.products {
     case .plain: try plainMatmul(problem, operands)
     case .gpu: try localMatmul(problem, operands)
     case .cpu: try tiledMatmul(problem, operands)

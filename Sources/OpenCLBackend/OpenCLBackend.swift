@@ -10,7 +10,7 @@ public final class OpenCLBackend: ComputeBackend {
   /// The device as its driver describes it.
   public let openCLDevice: OpenCLDevice
   /// The kernels in use.
-  public let variant: KernelVariant
+  public let variants: KernelVariants
 
   let pool: BufferPool
   let programs: ProgramStore
@@ -33,11 +33,7 @@ public final class OpenCLBackend: ComputeBackend {
     if let reason = device.unusableReason {
       throw ComputeError.noSuchDevice("\(device.id) (\(device.name)) cannot be used: \(reason)")
     }
-    let variant = try options.variant ?? OpenCLOptions.variantFromEnvironment() ?? KernelVariant.suited(to: device)
-    if let obstacle = variant.obstacle(on: device) {
-      throw ComputeError.invalidArgument(operation: "\(device.id), kernel variant \(variant.rawValue)", obstacle)
-    }
-    self.variant = variant
+    variants = try Self.variants(for: device, options)
     openCLDevice = device
     weightCopies = try options.weightCopies ?? OpenCLOptions.weightCopiesFromEnvironment() ?? .twice
     prefersLargeTiles = options.prefersLargeTiles
@@ -62,6 +58,18 @@ public final class OpenCLBackend: ComputeBackend {
     programs = ProgramStore(
       context: context, handle: handles.device, device: device, library: KernelLibrary(folder: options.kernelFolder),
       cache: ProgramCache(folder: options.cacheFolder))
+  }
+
+  /// The form that somebody chose, else what `softprompt tune` found, else the one that suits the device.
+  private static func variants(for device: OpenCLDevice, _ options: OpenCLOptions) throws -> KernelVariants {
+    if let variant = try options.variant ?? OpenCLOptions.variantFromEnvironment() {
+      if let obstacle = variant.obstacle(on: device) {
+        throw ComputeError.invalidArgument(operation: "\(device.id), kernel variant \(variant.rawValue)", obstacle)
+      }
+      return KernelVariants(variant)
+    }
+    let record = try options.cacheFolder.flatMap { try TuningRecord.read(device, in: $0) }
+    return record?.variants ?? KernelVariants(.suited(to: device))
   }
 
   deinit { try? queue.finish() }

@@ -4,8 +4,8 @@ import Kernels
 
 /// Choices when an `OpenCLBackend` is made.
 public struct OpenCLOptions: Sendable {
-  /// The kernels to use; nil for what `SOFTPROMPT_VARIANT` (`cpu`, `gpu` or `plain`) says, else those that suit the
-  /// device.
+  /// The kernels to use; nil for what `SOFTPROMPT_VARIANT` (`cpu`, `gpu` or `plain`) says, else those of the
+  /// device's `TuningRecord`, else those that suit the device.
   public var variant: KernelVariant?
   /// Where built programs are kept: a folder, nil for none.
   ///

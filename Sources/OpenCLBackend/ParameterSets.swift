@@ -41,7 +41,7 @@ extension OpenCLBackend {
   /// Every program of every variant.
   public static var parameterSets: [ParameterSet] { ParameterSet.all }
 
-  /// Builds every program of this backend's variant from its source, passing the cache by, and creates its kernels.
+  /// Builds every program of this backend's variants from its source, passing the cache by, and creates its kernels.
   ///
   /// What is built is released again; the programs in use stay as they are.
   ///
@@ -52,7 +52,7 @@ extension OpenCLBackend {
     _ sets: [ParameterSet] = ParameterSet.all, progress: (ProgramBuild) -> Void = { _ in }
   ) -> [ProgramBuild] {
     let clock = ContinuousClock()
-    return sets.filter { $0.variant == variant }.map { set in
+    return sets.filter { variants.all.contains($0.variant) }.map { set in
       var build = ProgramBuild(name: set.name, seconds: 0, kernels: [])
       let start = clock.now
       do {

@@ -8,19 +8,19 @@ extension OpenCLBackend {
   /// Products of pairs of `bf16` values count where products use the processor's instruction for them; else they are
   /// multiplied and added as `f32`.
   public func multiplyAdds(_ arithmetic: PeakArithmetic, rounds: Int) throws -> Double? {
-    let local = variant == .cpu ? 1 : min(128, openCLDevice.maximumWorkGroup)
-    let groups = openCLDevice.computeUnits * (variant == .cpu ? 4 : 32)
+    let local = variants.products == .cpu ? 1 : min(128, openCLDevice.maximumWorkGroup)
+    let groups = openCLDevice.computeUnits * (variants.products == .cpu ? 4 : 32)
     let output = try allocate([groups * local], .f32)
     let loops = 2 * Double(groups * local) * Double(Self.sums * rounds)
     switch arithmetic {
     case .f32:
-      let width = ProgramKey.peakWidths(variant).first { $0 <= openCLDevice.nativeFloatVector } ?? 1
+      let width = ProgramKey.peakWidths(variants.products).first { $0 <= openCLDevice.nativeFloatVector } ?? 1
       try run(
         .peak(width: width), "multiply_adds", groups: [groups], local: [local],
         [.tensor(output), .int(rounds), .float(0.875), .float(0.125)])
       return loops * Double(width)
     case .bf16:
-      guard variant == .cpu, try usesDotProducts() else { return nil }
+      guard variants.products == .cpu, try usesDotProducts() else { return nil }
       // 1 times 0.5 and 1 times -0.5, so that the sums stay as they are.
       try run(
         .dotPeak, "dot_products", groups: [groups], local: [local],

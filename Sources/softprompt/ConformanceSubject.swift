@@ -60,8 +60,12 @@ struct ConformanceSubject {
     }
     switch variant {
     case nil:
-      let used = try OpenCLBackend(device: device).variant
-      return [subject(used)]
+      let used = try OpenCLBackend(device: device).variants
+      return [
+        ConformanceSubject(id: device.id, name: device.name, variant: used.description) {
+          try OpenCLBackend(device: device)
+        }
+      ]
     case "all":
       return KernelVariant.allCases.flatMap { variant in
         var small = subject(variant)

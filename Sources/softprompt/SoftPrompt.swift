@@ -14,9 +14,9 @@ struct SoftPrompt: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      DevicesCommand.self, ConformanceCommand.self, BenchCommand.self, TrainCommand.self, PretrainCommand.self,
-      EvaluateCommand.self, GenerateCommand.self, RetrieveCommand.self, EmbedCommand.self, TokenizeCommand.self,
-      InspectCommand.self, CombineCommand.self, PresetsCommand.self, ScoreCommand.self,
+      DevicesCommand.self, TuneCommand.self, ConformanceCommand.self, BenchCommand.self, TrainCommand.self,
+      PretrainCommand.self, EvaluateCommand.self, GenerateCommand.self, RetrieveCommand.self, EmbedCommand.self,
+      TokenizeCommand.self, InspectCommand.self, CombineCommand.self, PresetsCommand.self, ScoreCommand.self,
     ])
 }
 

@@ -35,7 +35,7 @@ enum Devices {
 /// Unchecked because a backend is used from one thread at a time, which the serialized suites see to.
 struct TestBackend: @unchecked Sendable, CustomTestStringConvertible {
   let backend: OpenCLBackend
-  var testDescription: String { "\(backend.openCLDevice.id) \(backend.variant.rawValue)" }
+  var testDescription: String { "\(backend.openCLDevice.id) \(backend.variants)" }
 }
 
 /// All tests that use a device: one after another, because a backend serves one thread at a time.

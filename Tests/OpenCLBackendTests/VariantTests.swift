@@ -77,12 +77,36 @@ extension OnDevice {
       }
     }
 
+    /// A record decides what runs, unless somebody names a form; a file that is none is refused.
+    @Test(arguments: Devices.all)
+    func aRecordIsFollowed(_ device: OpenCLDevice) throws {
+      let folder = NSTemporaryDirectory() + "tuning-\(UUID().uuidString)"
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let options = OpenCLOptions(cacheFolder: folder)
+      #expect(try OpenCLBackend(device: device, options: options).variants == KernelVariants(.suited(to: device)))
+      var variants = KernelVariants(.plain)
+      variants.attention = .suited(to: device)
+      let record = TuningRecord(
+        device: device, variants: variants, milliseconds: [.products: [.plain: 1], .rows: [.plain: 2]])
+      try record.write(for: device, in: folder)
+      #expect(try TuningRecord.read(device, in: folder) == record)
+      let tuned = try OpenCLBackend(device: device, options: options)
+      #expect(tuned.variants == variants)
+      try tuned.selfTest()
+      let named = OpenCLOptions(variant: .plain, cacheFolder: folder)
+      #expect(try OpenCLBackend(device: device, options: named).variants == KernelVariants(.plain))
+      try Data("{}".utf8).write(to: URL(fileURLWithPath: TuningRecord.path(of: device, in: folder)))
+      #expect(throws: ComputeError.self) { try OpenCLBackend(device: device, options: options) }
+      #expect(try TuningRecord.remove(device, in: folder))
+      #expect(try !TuningRecord.remove(device, in: folder))
+    }
+
     @Test(arguments: Devices.backends)
     func whatIsBuiltIsListed(_ device: TestBackend) throws {
       let backend = device.backend
       try multiply(backend)
       try backend.selfTest()
-      let listed = Set(ProgramKey.all(backend.variant))
+      let listed = Set(backend.variants.all.flatMap(ProgramKey.all))
       for key in backend.programs.keys where !key.file.hasPrefix("attention_") || key == .plainAttention {
         #expect(listed.contains(key), "\(key) is not among the parameter sets")
       }
