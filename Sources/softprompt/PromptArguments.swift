@@ -9,6 +9,7 @@ extension PromptPosition: ExpressibleByArgument {
 extension PromptOptions.PoolActivation: ExpressibleByArgument {}
 extension PromptOptions.Reparameterization: ExpressibleByArgument {}
 extension PromptOptions.LengthChoice: ExpressibleByArgument {}
+extension PromptOptions.Features: ExpressibleByArgument {}
 extension PromptOptions.Order: ExpressibleByArgument {}
 extension PromptOptions.Choice: ExpressibleByArgument {}
 
@@ -36,6 +37,19 @@ struct PromptArguments: ParsableArguments {
 
   @Option(help: "How many virtual tokens are read: fixed (all), task or instance (learned) (default: fixed).")
   var length: PromptOptions.LengthChoice?
+
+  @Option(
+    help: ArgumentHelp(
+      "What networks that look at each input read: mean or padded-mean of the model's states (default: mean).",
+      discussion: """
+        mean: over the tokens of the input without a prompt. padded-mean: over --feature-length rows, padding \
+        included, as the released code of dynamic prompting has it (T5); each pass then costs as much as an input of \
+        that length.
+        """))
+  var features: PromptOptions.Features?
+
+  @Option(help: "The rows that padded-mean is a mean over; a longer input has no padding (default: 480).")
+  var featureLength: Int?
 
   @Option(help: "Which tokens stand behind: paper (the last ones) or cyclic (the first ones) (default: paper).")
   var promptOrder: PromptOptions.Order?
@@ -67,6 +81,8 @@ extension ConfigurationLayer {
     set("reparameterization", options.reparameterization?.rawValue)
     set("position", options.position?.description)
     set("length", options.length?.rawValue)
+    set("features", options.features?.rawValue)
+    set("feature-length", options.featureLength)
     set("prompt-order", options.promptOrder?.rawValue)
     set("temperature", options.temperature)
     set("temperature-floor", options.temperatureFloor)

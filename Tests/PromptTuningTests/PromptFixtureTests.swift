@@ -15,7 +15,8 @@ import Testing
   ]
   static let dynamicNames = [
     "position-task-t5", "position-instance-gpt2", "position-instance-bert", "length-task-gpt2", "length-instance-t5",
-    "pool-bert", "pool-position-t5", "fixed-bert",
+    "pool-bert", "pool-position-t5", "fixed-bert", "position-length-task-gpt2", "position-task-length-instance-t5",
+    "position-instance-length-task-bert", "pool-position-length-t5", "length-instance-padded-t5",
   ]
 
   struct Fixture {
@@ -42,7 +43,7 @@ import Testing
       let file = try SafetensorsFile(url: directory.appendingPathComponent("expected.safetensors"))
       expected = file
       model = try ModelDirectory(root.appendingPathComponent("models/\(setting.model)")).load(on: backend)
-      codec = try TextCodec(tokenizer: ByteTokenizer(endToken: 1), facts: model.facts)
+      codec = try TextCodec(tokenizer: ByteTokenizer(endToken: 1, padToken: 0), facts: model.facts)
       kind = try #require(PromptKind(rawValue: setting.kind))
       request = PromptRequest(
         model: model, codec: codec, length: setting.length, options: setting.options, start: .zeros)

@@ -12,6 +12,8 @@ public protocol Prompt: AnyObject {
   var variesByExample: Bool { get }
   /// Whether it looks at the model's final hidden states of the examples without a prompt.
   var needsFeatures: Bool { get }
+  /// How those states become what it reads.
+  var featureForm: FeatureForm { get }
 
   /// What the model reads of it beside the texts of a batch.
   func reading(of batch: PromptBatch, on tape: Tape) throws -> PromptReading
@@ -23,6 +25,7 @@ public protocol Prompt: AnyObject {
 extension Prompt {
   public var variesByExample: Bool { false }
   public var needsFeatures: Bool { false }
+  public var featureForm: FeatureForm { .mean }
 }
 
 /// The examples that a prompt is asked for.
@@ -31,7 +34,8 @@ public struct PromptBatch {
   public var texts: [[Int32]]
   /// How many tokens at the end of each text belong behind a prompt that stands behind it: an encoder's end token.
   public var closings: [Int]
-  /// The mean of the model's final hidden states of each text without a prompt, `[texts, hiddenWidth]`.
+  /// What the prompt's `featureForm` makes of the model's final hidden states of each text without a prompt,
+  /// `[texts, hiddenWidth]`.
   public var features: () throws -> Tensor
   /// What random choices depend on; nil where nothing is trained, as in evaluation.
   public var draw: PromptDraw?

@@ -8,6 +8,8 @@ public struct PromptSettings: Sendable, Hashable {
   public var reparameterization: PromptOptions.Reparameterization?
   public var position: PromptPosition?
   public var length: PromptOptions.LengthChoice?
+  public var features: PromptOptions.Features?
+  public var featureLength: Int?
   public var order: PromptOptions.Order?
   public var temperature: Double?
   public var temperatureFloor: Double?
@@ -29,6 +31,8 @@ public struct PromptSettings: Sendable, Hashable {
     result.length = length ?? options.length
     // A number of tokens is learned in place of their position, not beside it, unless both are asked for.
     if length != nil, length != .fixed, position == nil, options.position.isLearned { result.position = .front }
+    result.features = features ?? options.features
+    result.featureLength = featureLength ?? options.featureLength
     result.order = order ?? options.order
     result.temperature = temperature ?? options.temperature
     result.temperatureFloor = temperatureFloor ?? min(options.temperatureFloor, result.temperature)
@@ -43,6 +47,8 @@ public struct PromptSettings: Sendable, Hashable {
   func needless(_ method: Method) -> String? {
     if poolSize != nil || poolActivation != nil, method.prompt != .pool { return "--pool-size" }
     if prefixDeviation != nil, method.prompt != .prefix, method.prompt != .prefixMLP { return "--prefix-deviation" }
+    if features != nil, !method.promptOptions.readsFeatures(method.prompt) { return "--features" }
+    if featureLength != nil, method.promptOptions.features != .paddedMean { return "--feature-length" }
     let draws = method.promptOptions.position.isLearned || method.promptOptions.length != .fixed
     if temperature != nil || temperatureFloor != nil || annealing != nil || choice != nil, !draws {
       return "--temperature"
@@ -58,7 +64,10 @@ extension ConfigurationKey {
     choice("pool-activation", \.promptSettings.poolActivation),
     integer("reparameterization-width", \.promptSettings.reparameterizationWidth, atLeast: 1),
     choice("reparameterization", \.promptSettings.reparameterization), position,
-    choice("length", \.promptSettings.length), choice("prompt-order", \.promptSettings.order),
+    choice("length", \.promptSettings.length),
+    choice("features", \.promptSettings.features),
+    integer("feature-length", \.promptSettings.featureLength, atLeast: 1),
+    choice("prompt-order", \.promptSettings.order),
     number("temperature", \.promptSettings.temperature, atLeast: 0),
     number("temperature-floor", \.promptSettings.temperatureFloor, atLeast: 0),
     number("temperature-annealing", \.promptSettings.annealing, atLeast: 0),
