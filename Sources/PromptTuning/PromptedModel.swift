@@ -50,10 +50,10 @@ public final class PromptedModel {
   }
 
   /// What the prompt adds to texts.
-  func reading(of texts: [[Int32]], closings: [Int], on tape: Tape) throws -> PromptReading {
+  func reading(of texts: [[Int32]], closings: [Int], tasks: [Int]? = nil, on tape: Tape) throws -> PromptReading {
     let features = features
     let batch = PromptBatch(
-      texts: texts, closings: closings, features: { try features.features(of: texts) },
+      texts: texts, closings: closings, tasks: tasks, features: { try features.features(of: texts) },
       draw: tape.isRecording ? draw : nil)
     if tape.isRecording { draw?.firstRow += texts.count }
     return try prompt.reading(of: batch, on: tape)

@@ -9,6 +9,9 @@ extension PromptPosition: ExpressibleByArgument {
 extension PromptOptions.PoolActivation: ExpressibleByArgument {}
 extension PromptOptions.Reparameterization: ExpressibleByArgument {}
 extension PromptOptions.LengthChoice: ExpressibleByArgument {}
+extension TaskStart: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
 extension PromptOptions.Features: ExpressibleByArgument {}
 extension PromptOptions.Order: ExpressibleByArgument {}
 extension PromptOptions.Choice: ExpressibleByArgument {}
@@ -66,6 +69,18 @@ struct PromptArguments: ParsableArguments {
   @Option(help: "Learned positions and lengths without training: argmax or sample (default: argmax).")
   var promptChoice: PromptOptions.Choice?
 
+  @Option(help: "The rank of what each task of a multitask prompt has of its own (default: 1, or the start's).")
+  var promptRanks: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "What tasks take over where --prompt-init names a multitask adapter: average, shared, each or a task's number.",
+      discussion: """
+        average: the mean of its tasks' factors. shared: its shared rows alone, with new factors. each: the same tasks \
+        once more. A number from 0: the factors of that task. Default: average.
+        """, valueName: "start"))
+  var promptTaskInit: TaskStart?
+
   @Option(help: "The probability that a number of a prefix is left out of a step (default: 0; p-tuning-v2: 0.1).")
   var prefixDropout: Double?
 
@@ -88,6 +103,8 @@ extension ConfigurationLayer {
     set("temperature-floor", options.temperatureFloor)
     set("temperature-annealing", options.temperatureAnnealing)
     set("prompt-choice", options.promptChoice?.rawValue)
+    set("prompt-ranks", options.promptRanks)
+    set("prompt-task-init", options.promptTaskInit?.description)
     set("prefix-dropout", options.prefixDropout)
     set("prefix-deviation", options.prefixDeviation)
   }

@@ -34,6 +34,8 @@ public struct PromptBatch {
   public var texts: [[Int32]]
   /// How many tokens at the end of each text belong behind a prompt that stands behind it: an encoder's end token.
   public var closings: [Int]
+  /// Which task of several each text belongs to, from 0.
+  public var tasks: [Int]
   /// What the prompt's `featureForm` makes of the model's final hidden states of each text without a prompt,
   /// `[texts, hiddenWidth]`.
   public var features: () throws -> Tensor
@@ -41,11 +43,14 @@ public struct PromptBatch {
   public var draw: PromptDraw?
 
   public init(
-    texts: [[Int32]], closings: [Int], features: @escaping () throws -> Tensor, draw: PromptDraw? = nil
+    texts: [[Int32]], closings: [Int], tasks: [Int]? = nil, features: @escaping () throws -> Tensor,
+    draw: PromptDraw? = nil
   ) {
-    precondition(texts.count == closings.count, "a closing for each text")
+    let tasks = tasks ?? texts.map { _ in 0 }
+    precondition(texts.count == closings.count && texts.count == tasks.count, "a closing and a task for each text")
     self.texts = texts
     self.closings = closings
+    self.tasks = tasks
     self.features = features
     self.draw = draw
   }

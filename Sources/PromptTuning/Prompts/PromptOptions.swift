@@ -79,6 +79,10 @@ public struct PromptOptions: Sendable, Hashable, Codable {
   /// The larger, the slower the temperature falls.
   public var annealing = 10.0
   public var choice = Choice.argmax
+  /// The rank of what each task of a multitask prompt has of its own.
+  public var ranks = 1
+  /// What the tasks of a multitask prompt take over from a trained one.
+  public var taskStart = TaskStart.average
   /// The probability that a number of a prefix is left out of a training step.
   public var prefixDropout = 0.0
   /// The deviation of a prefix's random start.
@@ -89,7 +93,8 @@ public struct PromptOptions: Sendable, Hashable, Codable {
   private enum Key: String, CodingKey {
     case poolSize, poolActivation, reparameterizationWidth, reparameterization, position, length, placesBeyondLength
     case features, featureLength, order, temperature
-    case temperatureFloor, annealing, choice, prefixDropout, prefixDeviation
+    case temperatureFloor, annealing, choice, ranks, taskStart
+    case prefixDropout, prefixDeviation
   }
 
   /// What a file does not say has its default.
@@ -112,6 +117,8 @@ public struct PromptOptions: Sendable, Hashable, Codable {
     try read(.temperatureFloor, &temperatureFloor)
     try read(.annealing, &annealing)
     try read(.choice, &choice)
+    try read(.ranks, &ranks)
+    try read(.taskStart, &taskStart)
     try read(.prefixDropout, &prefixDropout)
     try read(.prefixDeviation, &prefixDeviation)
   }
@@ -135,6 +142,10 @@ public struct PromptOptions: Sendable, Hashable, Codable {
     }
     if case .count(let front) = position, front > promptLength {
       throw refuse("--position \(front) puts more tokens in front than the prompt has (\(promptLength))")
+    }
+    if kind == .multitask, position != .front || length != .fixed {
+      throw refuse(
+        "--prompt multitask stands in front of the text and is read whole, as in PEFT, which has no other form")
     }
     if trainable == .all, readsFeatures(kind) {
       throw refuse(

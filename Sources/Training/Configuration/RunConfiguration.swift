@@ -116,6 +116,9 @@ public struct RunConfiguration: Sendable, Equatable {
     if let option = promptSettings.needless(method) {
       throw MethodError.refused("\(option) makes no sense with --prompt \(method.prompt.rawValue) as it is placed")
     }
+    if promptSettings.taskStart != nil, promptInit?.hasPrefix("adapter:") != true {
+      throw MethodError.refused("--prompt-task-init makes no sense without --prompt-init adapter:DIR")
+    }
     if let head {
       method.head = head
       if !head.kind.isTrained { method.headToken = nil }

@@ -75,12 +75,15 @@ public final class PromptedModelFiles: TrainedFiles {
       values = Adapter.PromptValues(length: 0, width: width, values: [])
     }
     // Free rows are all there is; networks and whatever PEFT does not have lie in a file of our own.
-    let isWhole = prompt is NoPrompt || (stored != nil && prompt.parameters.map(\.name) == [StaticPrompt.tensorName])
-    try Adapter(
+    let isWhole =
+      prompt is NoPrompt
+      || (stored != nil && prompt.parameters.allSatisfy { PEFTPrompt.tensorNames.contains($0.name) })
+    var adapter = Adapter(
       path: url.path, prompt: values, settings: settings, baseModel: origin.name, task: task.adapterTask,
       modules: modules, type: stored?.type ?? (prompt is NoPrompt ? .promptTuning : .own),
-      parameters: isWhole ? nil : try PromptParameters(prompt, on: prompted.backend)
-    ).write(to: url, facts: prompted.model.facts)
+      parameters: isWhole ? nil : try PromptParameters(prompt, on: prompted.backend))
+    adapter.taskFactors = stored?.taskFactors
+    try adapter.write(to: url, facts: prompted.model.facts)
   }
 
   public func writeState(to url: URL) throws {
