@@ -87,7 +87,8 @@ struct TrainCommand: ParsableCommand {
     let head = try method.head.kind.init(request)
     var encoder = try ExampleEncoder(
       codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
-      truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
+      truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength,
+      maximumLength: configuration.maxLength)
     encoder.answers = try AnswerSource(type(of: head).answers, taskData.task)
     try encoder.check(has: head.wanted)
     let data = try EncodedExamples(examples, encoder: encoder, mixture: taskData.mixture)
@@ -111,9 +112,9 @@ struct TrainCommand: ParsableCommand {
     let files = PromptedModelFiles(
       task,
       settings: AdapterSettings(
-        method: method, truncation: configuration.truncate, demonstrations: demonstrations?.settings,
-        task: taskData.task, head: method.head == .languageModel ? nil : HeadRecord(head, request),
-        promptSeed: options.seed),
+        method: method, truncation: configuration.truncate, maximumLength: configuration.maxLength,
+        demonstrations: demonstrations?.settings, task: taskData.task,
+        head: method.head == .languageModel ? nil : HeadRecord(head, request), promptSeed: options.seed),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(

@@ -189,6 +189,7 @@ extension ConfigurationLayer {
     set("demonstration-data", options.template.demonstrationData)
     set("retriever", options.template.retriever)
     set("truncate", Truncation.names.filter { options.template.truncate?.contains($0.value) ?? false }.map(\.name))
+    set("max-length", options.template.maxLength)
     set(options.template.task)
   }
 }

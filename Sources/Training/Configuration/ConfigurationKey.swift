@@ -25,6 +25,7 @@ struct ConfigurationKey: Sendable {
     choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
     text("demonstration-data", \.demonstrationData), text("retriever", \.retriever), truncation,
+    integer("max-length", \.maxLength, atLeast: 2),
     text("preset", \.preset), text("template", \.template), text("template-file", \.templateFile),
     integer("template-count", \.templateCount, atLeast: 1),
     templateHammingWeight,
