@@ -105,7 +105,7 @@ struct TrainCommand: ParsableCommand {
       isTrainable: method.trainable != .none, seed: options.seed
     ).prompt(method.prompt)
     let prompted = PromptedModel(model: opened.model, prompt: prompt)
-    let task = TaskModel(prompted, head: head)
+    let task = TaskModel(prompted, head: head, dropout: request.dropout)
     if case .adapter(let adapter) = start, !adapter.modules.isEmpty, method.head.kind.isTrained {
       try SavedModule.install(adapter.modules, into: task.parameters, path: adapter.path, on: backend)
     }
@@ -186,7 +186,10 @@ struct TrainCommand: ParsableCommand {
     let wantsWords = method.head == .verbalizer || (method.head.kind.isTrained && !configuration.labelWords.isEmpty)
     return HeadRequest(
       model: opened.model, codec: opened.codec, token: method.headToken, labels: labels,
-      labelWords: wantsWords ? task?.labelWords : nil, trainable: method.trainable, seed: configuration.options.seed)
+      labelWords: wantsWords ? task?.labelWords : nil, trainable: method.trainable, seed: configuration.options.seed,
+      dropout: configuration.headDropout.map {
+        HeadDropout(probability: Float($0), seed: configuration.options.seed)
+      })
   }
 
   /// Nil in a dry run.
