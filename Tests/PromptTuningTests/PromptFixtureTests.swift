@@ -111,6 +111,15 @@ import Testing
       guard let entry = fixture.expected.entries[key] else { continue }
       #expect(try fixture.expected.integers(of: entry).map(Int.init) == value, "\(key)")
     }
+    if fixture.expected.entries["features"] != nil {
+      let features = try FeatureCache(fixture.model, prompted.prompt.featureForm).features(
+        of: fixture.examples.map(\.context))
+      let expected = try fixture.floats("features")
+      Self.check(try backend.values(features), expected, "features")
+      // Padding counts: the mean over the tokens alone is another one.
+      let plain = try backend.values(try FeatureCache(fixture.model).features(of: fixture.examples.map(\.context)))
+      #expect(zip(plain, expected).contains { abs($0 - $1) > 0.01 })
+    }
     if fixture.expected.entries["pool_weights"] != nil {
       Self.check(try #require(choices).flatMap { $0.poolWeights ?? [] }, try fixture.floats("pool_weights"), "weights")
     }
