@@ -9,7 +9,9 @@ import Testing
 /// Heads on checkpoints without one, with adapters that PEFT saved: what PEFT computes with them, and its gradients
 /// (tools/fixtures/heads.py).
 @Suite struct HeadFixtureTests {
-  static let names = ["head-bert", "head-roberta", "head-distilbert", "head-gpt2", "head-bert-regression", "prefix-bert", "prefix-roberta"]
+  static let names = [
+    "head-bert", "head-roberta", "head-distilbert", "head-gpt2", "head-bert-regression", "prefix-bert", "prefix-roberta",
+  ]
 
   struct Fixture {
     let expected: SafetensorsFile
