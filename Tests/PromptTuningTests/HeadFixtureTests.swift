@@ -10,7 +10,8 @@ import Testing
 /// (tools/fixtures/heads.py).
 @Suite struct HeadFixtureTests {
   static let names = [
-    "head-bert", "head-roberta", "head-distilbert", "head-gpt2", "head-bert-regression", "prefix-bert", "prefix-roberta",
+    "head-bert", "head-roberta", "head-distilbert", "head-gpt2", "head-bert-regression", "prefix-bert",
+    "prefix-roberta",
   ]
 
   struct Fixture {
