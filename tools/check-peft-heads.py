@@ -2,7 +2,7 @@
 
     python tools/check-peft-heads.py
 
-Runs the test that writes the adapters of Tests/PromptTuningTests/Fixtures/head-* again (which PEFT made), loads both with
+Runs the test that writes the adapters of Tests/PromptTuningTests/Fixtures/head-* and prefix-* again (which PEFT made), loads both with
 PEFT on the same checkpoints, which have no classifier of their own, and compares with `expected.safetensors`. Exit status
 1 where a score differs by more than the tolerance.
 Requires: torch transformers peft safetensors

@@ -19,18 +19,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "fixtures"))
 
 import torch
 from peft import PeftModel
-from prompts import PEFT_CASES, read_model, result_of
+from prompts import MULTITASK_CASES, PEFT_CASES, read_model, result_of
 from safetensors.torch import load_file
 from transformers.utils import logging
 
 
 def losses(directory, name, model_name, adapter, expected):
     model = PeftModel.from_pretrained(read_model(directory / "models" / model_name), adapter).eval()
-    rest = dict(task_ids=torch.tensor([1])) if name.startswith("multitask") else {}
     count = sum(key.startswith("ids.") for key in expected)
+    tasks = expected.get("tasks", torch.ones(count, dtype=torch.int32)).long()
+    rest = [dict(task_ids=task[None]) if name.startswith("multitask") else {} for task in tasks]
     with torch.no_grad():
         return torch.cat([
-            result_of(model, model_name, expected[f"ids.{n}"].long(), expected[f"target.{n}"].long(), **rest)
+            result_of(model, model_name, expected[f"ids.{n}"].long(), expected[f"target.{n}"].long(), **rest[n])
             for n in range(count)
         ])
 
@@ -47,7 +48,7 @@ def main():
         subprocess.run(
             ["swift", "test", "--filter", "PromptFixtureTests"], cwd=root, check=True, stdout=subprocess.DEVNULL,
             env=os.environ | {"SOFTPROMPT_WRITTEN_ADAPTERS": folder})
-        for name, (model_name, *_) in PEFT_CASES.items():
+        for name, (model_name, *_) in (PEFT_CASES | MULTITASK_CASES).items():
             expected = load_file(directory / name / "expected.safetensors")
             for label, adapter in (("PEFT", directory / name / "adapter"), ("softprompt", Path(folder) / name)):
                 got = losses(directory, name, model_name, adapter, expected)

@@ -8,6 +8,8 @@ import Compute
 public protocol EncoderDecoderModel: LanguageModel {
   /// What the decoder reads in front of every target.
   var decoderStartToken: Int32 { get }
+  /// What fills up a text to a length, as the configuration says; nil where it does not.
+  var padToken: Int32? { get }
   /// Layers of the decoder; `facts.layers` are the encoder's.
   var decoderLayers: Int { get }
 

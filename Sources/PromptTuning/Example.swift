@@ -128,6 +128,8 @@ public struct EncodedExample: Sendable, Hashable {
   /// How many tokens at the end of the context close it: an encoder's end token, in front of which a prompt behind the
   /// text stands.
   public var closing: Int
+  /// Which task of several it belongs to, from 0.
+  public var task: Int
   /// What a head learns to answer; nil where the target is all there is.
   public var answer: ExampleAnswer?
   /// Whole demonstrations that were left out to make it fit.
@@ -139,13 +141,15 @@ public struct EncodedExample: Sendable, Hashable {
 
   public init(
     source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil, closing: Int = 0,
-    answer: ExampleAnswer? = nil, cutDemonstrations: Int = 0, cutInputTokens: Int = 0, similarity: Double? = nil
+    task: Int = 0, answer: ExampleAnswer? = nil, cutDemonstrations: Int = 0, cutInputTokens: Int = 0,
+    similarity: Double? = nil
   ) {
     self.source = source
     self.context = context
     self.target = target
     self.maskPosition = maskPosition
     self.closing = closing
+    self.task = task
     self.answer = answer
     self.cutDemonstrations = cutDemonstrations
     self.cutInputTokens = cutInputTokens

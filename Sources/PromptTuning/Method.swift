@@ -18,7 +18,8 @@ public struct Method: Sendable, Hashable, Codable {
 
   /// The names of the known points.
   public static let names = [
-    "prompt-tuning", "p-tuning", "prefix-tuning", "p-tuning-v2", "dynamic", "icl", "ipt", "fine-tuning", "dynamar",
+    "prompt-tuning", "p-tuning", "prefix-tuning", "p-tuning-v2", "dynamic", "multitask-prompt-tuning", "icl", "ipt",
+    "fine-tuning", "dynamar",
   ]
 
   /// The number of virtual tokens unless it is chosen.
@@ -41,6 +42,7 @@ public struct Method: Sendable, Hashable, Codable {
         $0.prefixDeviation = 1
       }
     case "dynamic": promptMethod(name, .static) { $0.position = .instance }
+    case "multitask-prompt-tuning": promptMethod(name, .multitask) { _ in }
     case "icl":
       Method(
         name: name, demonstrations: .fixed, shots: 1, prompt: .none, promptLength: 0, head: .languageModel,

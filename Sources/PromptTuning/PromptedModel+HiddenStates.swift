@@ -34,7 +34,7 @@ extension PromptedModel {
   private func causalStates(_ examples: [EncodedExample], _ wanted: WantedRows, on tape: Tape) throws -> Variable {
     let readsTarget = wanted == .targets
     let rows = try promptedRows(
-      examples.map(\.context), closings: examples.map(\.closing),
+      examples.map(\.context), closings: examples.map(\.closing), tasks: examples.map(\.task),
       continuations: examples.map { readsTarget ? Array($0.target.dropLast()) : [] }, sharesFront: true, on: tape)
     // Those that are wanted of each example, which lie at its end but for virtual tokens among them.
     let places = zip(examples, rows.lengths).enumerated().map { number, pair in
@@ -57,7 +57,8 @@ extension PromptedModel {
   private func bidirectionalStates(_ examples: [EncodedExample], _ wanted: WantedRows, on tape: Tape) throws -> Variable
   {
     let rows = try promptedRows(
-      examples.map(\.context), closings: examples.map(\.closing), sharesFront: false, on: tape)
+      examples.map(\.context), closings: examples.map(\.closing), tasks: examples.map(\.task), sharesFront: false,
+      on: tape)
     let outputs: BidirectionalOutputs =
       switch wanted {
       case .first: .first
@@ -74,7 +75,8 @@ extension PromptedModel {
     on tape: Tape
   ) throws -> Variable {
     let rows = try promptedRows(
-      examples.map(\.context), closings: examples.map(\.closing), sharesFront: false, on: tape)
+      examples.map(\.context), closings: examples.map(\.closing), tasks: examples.map(\.task), sharesFront: false,
+      on: tape)
     let encoded = try encode(rows, .all, on: tape)
     let batch = try DecoderBatch.causal(
       prefixLength: rows.prefixes?.length ?? 0,

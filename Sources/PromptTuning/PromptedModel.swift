@@ -12,7 +12,7 @@ public final class PromptedModel {
   public init(model: any LanguageModel, prompt: any Prompt) {
     self.model = model
     self.prompt = prompt
-    features = FeatureCache(model)
+    features = FeatureCache(model, prompt.featureForm)
   }
 
   public var backend: any ComputeBackend { model.backend }
@@ -24,10 +24,10 @@ public final class PromptedModel {
   public var parameters: [Parameter] { prompt.parameters + model.parameters }
 
   /// How many texts were read without the prompt for networks that look at their hidden states; nil where none does.
-  public var featuresComputed: Int? { prompt.needsFeatures ? features.seen.count : nil }
+  public var featuresComputed: Int? { prompt.needsFeatures ? features.seen.fingerprints.count : nil }
 
-  /// Fingerprints of the texts that `featuresComputed` counts, so that a resumed run goes on counting.
-  public var featureFingerprints: [UInt64] {
+  /// The texts that `featuresComputed` counts, with their features, so that a resumed run goes on with them.
+  public var featureValues: FeatureValues {
     get { features.seen }
     set { features.restore(newValue) }
   }
@@ -50,10 +50,10 @@ public final class PromptedModel {
   }
 
   /// What the prompt adds to texts.
-  func reading(of texts: [[Int32]], closings: [Int], on tape: Tape) throws -> PromptReading {
+  func reading(of texts: [[Int32]], closings: [Int], tasks: [Int]? = nil, on tape: Tape) throws -> PromptReading {
     let features = features
     let batch = PromptBatch(
-      texts: texts, closings: closings, features: { try features.features(of: texts) },
+      texts: texts, closings: closings, tasks: tasks, features: { try features.features(of: texts) },
       draw: tape.isRecording ? draw : nil)
     if tape.isRecording { draw?.firstRow += texts.count }
     return try prompt.reading(of: batch, on: tape)

@@ -30,13 +30,15 @@ extension PromptedModel {
   ///
   /// - Parameters:
   ///   - closings: how many tokens at the end of each text stay behind the prompt.
+  ///   - tasks: which task of several each text belongs to; nil for the first.
   ///   - continuations: what is read behind each text and its prompt.
   ///   - sharesFront: virtual tokens that all examples have in front may stand there once.
   func promptedRows(
-    _ texts: [[Int32]], closings: [Int], continuations: [[Int32]]? = nil, sharesFront: Bool, on tape: Tape
+    _ texts: [[Int32]], closings: [Int], tasks: [Int]? = nil, continuations: [[Int32]]? = nil, sharesFront: Bool,
+    on tape: Tape
   ) throws -> PromptedRows {
     let continuations = continuations ?? texts.map { _ in [] }
-    let reading = try reading(of: texts, closings: closings, on: tape)
+    let reading = try reading(of: texts, closings: closings, tasks: tasks, on: tape)
     let embedded = try model.embed(zip(texts, continuations).flatMap { $0 + $1 }, on: tape)
     guard let vectors = reading.vectors, reading.count > 0 else {
       return PromptedRows(

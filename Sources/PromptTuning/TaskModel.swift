@@ -6,11 +6,21 @@ import LanguageModels
 public final class TaskModel {
   public let prompted: PromptedModel
   public let head: any TaskHead
+  private let dropout: HeadDropout?
 
-  /// - Parameter head: built for the model of `prompted`.
-  public init(_ prompted: PromptedModel, head: any TaskHead) {
+  /// - Parameters:
+  ///   - head: built for the model of `prompted`.
+  ///   - dropout: that of the request that the head was built from.
+  public init(_ prompted: PromptedModel, head: any TaskHead, dropout: HeadDropout? = nil) {
     self.prompted = prompted
     self.head = head
+    self.dropout = dropout
+  }
+
+  /// Tells what random choices depend on: what is recorded from now on are the losses of a step's examples, in order.
+  public func begin(step: Int) {
+    prompted.begin(step: step)
+    dropout?.begin(step: step)
   }
 
   public var backend: any ComputeBackend { prompted.backend }

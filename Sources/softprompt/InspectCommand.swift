@@ -16,6 +16,9 @@ struct InspectCommand: ParsableCommand {
   @OptionGroup var modelArguments: ModelArguments
   @OptionGroup var deviceOptions: DeviceOptions
 
+  @Option(help: ArgumentHelp("Which task's prompt of PEFT's multitask prompts, from 0.", valueName: "number"))
+  var promptTask: Int?
+
   @Option(help: "How many nearest tokens to show.")
   var neighbours = 5
 
@@ -59,7 +62,7 @@ struct InspectCommand: ParsableCommand {
   }
 
   func run() throws {
-    let adapter = try Adapter(directory: URL(fileURLWithPath: adapter, isDirectory: true))
+    let adapter = try Adapter(directory: URL(fileURLWithPath: adapter, isDirectory: true), promptTask: promptTask)
     let backend = try deviceOptions.open()
     let opened = try OpenedModel(modelArguments.model, modelArguments.precision.options(), on: backend)
     try adapter.check(fits: opened.model.facts)

@@ -91,6 +91,12 @@ struct MethodArguments: ParsableArguments {
 
   @OptionGroup var head: HeadArguments
 
+  @Option(
+    help: ArgumentHelp(
+      "The probability that a number in front of a head's output layer is left out of a step (default: 0).",
+      valueName: "probability"))
+  var headDropout: Double?
+
   @Option(help: "What is trained: prompt, all or none.")
   var trainable: Trainable?
 

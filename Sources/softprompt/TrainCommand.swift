@@ -37,9 +37,11 @@ struct TrainCommand: ParsableCommand {
   var examplesPerLabel: Int?
 
   @Option(
+    parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Examples to validate on, before, during and after training; the best state is kept.", valueName: "file"))
-  var validation: String?
+      "Examples to validate on, before, during and after training; the best state is kept.",
+      discussion: "A multitask prompt has a file for each file of --mix, in the same order.", valueName: "file"))
+  var validation: [String] = []
 
   @Option(help: ArgumentHelp("The folder of the run; new or empty, unless it is resumed.", valueName: "directory"))
   var output: String?
@@ -92,16 +94,19 @@ struct TrainCommand: ParsableCommand {
     try encoder.check(has: head.wanted)
     let data = try EncodedExamples(examples, encoder: encoder, mixture: taskData.mixture)
     let inference = try encoder.choosing(taskData.task?.inferenceTemplate.choice ?? .sampled)
-    let validation = try taskData.validation.map { try EncodedExamples($0, encoder: inference) }
+    let validation = try taskData.validation.map {
+      try EncodedExamples($0, encoder: inference, taskCounts: taskData.validationCounts)
+    }
     reportCuts(data, taskData.description)
-    if let validation, let path = configuration.validation.first { reportCuts(validation, path) }
+    if let validation { reportCuts(validation, configuration.validation.joined(separator: ", ")) }
 
     let prompt = try PromptRequest(
       model: opened.model, codec: opened.codec, length: method.promptLength, options: method.promptOptions,
-      start: start, labels: taskData.task?.labels ?? [], isTrainable: method.trainable != .none, seed: options.seed
+      start: start, labels: taskData.task?.labels ?? [], taskCount: taskData.taskCount,
+      isTrainable: method.trainable != .none, seed: options.seed
     ).prompt(method.prompt)
     let prompted = PromptedModel(model: opened.model, prompt: prompt)
-    let task = TaskModel(prompted, head: head)
+    let task = TaskModel(prompted, head: head, dropout: request.dropout)
     if case .adapter(let adapter) = start, !adapter.modules.isEmpty, method.head.kind.isTrained {
       try SavedModule.install(adapter.modules, into: task.parameters, path: adapter.path, on: backend)
     }
@@ -144,10 +149,16 @@ struct TrainCommand: ParsableCommand {
     return try training.configuration(with: layer)
   }
 
-  /// The method; an adapter that training starts from settles the prompt's length if nothing else does.
+  /// The method; an adapter that training starts from settles the prompt's length, and its rank, if nothing else does.
   private static func method(_ configuration: inout RunConfiguration, _ start: PromptInitialization) throws -> Method {
     if case .adapter(let adapter) = start, configuration.promptLength == nil {
       configuration.promptLength = adapter.prompt.length
+    }
+    if case .adapter(let adapter) = start, case .multitask(_, let rank) = adapter.type,
+      try (configuration.prompt ?? Method.named(configuration.method).prompt) == .multitask,
+      configuration.promptSettings.ranks == nil, configuration.promptSettings.taskStart != .shared
+    {
+      configuration.promptSettings.ranks = rank
     }
     return try configuration.resolvedMethod()
   }
@@ -176,7 +187,10 @@ struct TrainCommand: ParsableCommand {
     let wantsWords = method.head == .verbalizer || (method.head.kind.isTrained && !configuration.labelWords.isEmpty)
     return HeadRequest(
       model: opened.model, codec: opened.codec, token: method.headToken, labels: labels,
-      labelWords: wantsWords ? task?.labelWords : nil, trainable: method.trainable, seed: configuration.options.seed)
+      labelWords: wantsWords ? task?.labelWords : nil, trainable: method.trainable, seed: configuration.options.seed,
+      dropout: configuration.headDropout.map {
+        HeadDropout(probability: Float($0), seed: configuration.options.seed)
+      })
   }
 
   /// Nil in a dry run.

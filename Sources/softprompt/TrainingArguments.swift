@@ -209,6 +209,7 @@ extension ConfigurationLayer {
     set(options.promptArguments)
     set("head", options.head.head?.rawValue)
     set("head-token", options.head.headToken?.rawValue)
+    set("head-dropout", options.headDropout)
     set("trainable", options.trainable?.rawValue)
     set("demonstrations", options.template.demonstrations?.rawValue)
     set("shots", options.template.shots)

@@ -27,7 +27,11 @@ import Testing
   @Test(arguments: [
     ["gpt2", "p-tuning"], ["gpt2", "prefix-tuning"], ["gpt2", "p-tuning-v2"], ["gpt2", "dynamic"],
     ["t5", "dynamic", "--prompt", "pool", "--pool-size", "2"], ["t5", "p-tuning-v2"],
-    ["gpt2", "dynamic", "--length", "task"],
+    ["gpt2", "dynamic", "--length", "task"], ["gpt2", "dynamic", "--position", "instance", "--length", "instance"],
+    [
+      "t5", "dynamic", "--features", "padded-mean", "--feature-length", "12", "--length", "task", "--position", "task",
+      "--prompt", "pool", "--pool-size", "2",
+    ],
   ])
   func trainsResumesAndIsUsed(_ words: [String]) throws {
     let folder = try TemporaryFolder()
@@ -61,8 +65,13 @@ import Testing
     let lines = try rows(predictions)
     if words.contains("pool") { #expect(lines.allSatisfy { ($0["pool_weights"] as? [Double])?.count == 2 }) }
     if words[1] == "dynamic" {
-      let key = words.contains("--length") ? "length" : "position"
-      #expect(lines.allSatisfy { (0...4).contains($0[key] as? Int ?? -1) })
+      let keys =
+        words.contains("--length") ? words.contains("--position") ? ["length", "position"] : ["length"] : ["position"]
+      for key in keys { #expect(lines.allSatisfy { (0...4).contains($0[key] as? Int ?? -1) }) }
+      // So many in front, of those that there are.
+      if keys.count == 2 {
+        #expect(lines.allSatisfy { ($0["position"] as? Int ?? 9) <= ($0["length"] as? Int ?? -1) })
+      }
     } else {
       #expect(lines.allSatisfy { $0["position"] == nil })
     }
@@ -132,6 +141,9 @@ import Testing
       (["--method", "p-tuning-v2", "--prompt-init", "text:a"], "--prompt-init"),
       (["--method", "prompt-tuning", "--prompt-init", "labels"], "labels"),
       (["--method", "dynamic", "--trainable", "all"], "--trainable all"),
+      (["--method", "dynamic", "--features", "padded-mean"], "--features padded-mean"),
+      (["--method", "dynamic", "--feature-length", "9"], "--feature-length"),
+      (["--method", "dynamic", "--position", "task", "--features", "mean"], "--features"),
     ] {
       let result = try Self.train("gpt2", words + ["--steps", "1"], to: folder.file("run").path)
       #expect(result.status == 2 && result.errorLines.count == 1, "\(words): \(result.errors)")

@@ -9,7 +9,10 @@ import Testing
 /// Heads on checkpoints without one, with adapters that PEFT saved: what PEFT computes with them, and its gradients
 /// (tools/fixtures/heads.py).
 @Suite struct HeadFixtureTests {
-  static let names = ["head-bert", "head-roberta", "head-distilbert", "head-gpt2", "head-bert-regression"]
+  static let names = [
+    "head-bert", "head-roberta", "head-distilbert", "head-gpt2", "head-bert-regression", "prefix-bert",
+    "prefix-roberta",
+  ]
 
   struct Fixture {
     let expected: SafetensorsFile
@@ -25,9 +28,13 @@ import Testing
       try adapter.check(fits: model.facts)
       let codec = try TextCodec(tokenizer: ByteTokenizer(endToken: 2), facts: model.facts)
       let record = try #require(HeadRecord(adapter.modules, model.facts, labels: []))
-      let prompt = try StaticPrompt(
-        values: adapter.prompt.values, length: adapter.prompt.length, width: adapter.prompt.width, isTrainable: true,
-        on: backend)
+      let values = adapter.prompt
+      let prompt: any Prompt =
+        adapter.isPrefix
+        ? try PrefixPrompt(
+          values: values.values, length: values.length, layout: try PrefixLayout(model), isTrainable: true, on: backend)
+        : try StaticPrompt(
+          values: values.values, length: values.length, width: values.width, isTrainable: true, on: backend)
       task = TaskModel(
         PromptedModel(model: model, prompt: prompt), head: try record.head(of: model, codec, trainable: .prompt).head)
       try SavedModule.install(adapter.modules, into: task.parameters, path: adapter.path, on: backend)
@@ -90,9 +97,10 @@ import Testing
     }
     try Adapter(
       path: url.path, prompt: fixture.adapter.prompt, settings: nil, baseModel: nil,
-      task: fixture.task.adapterTask, modules: kept
+      task: fixture.task.adapterTask, modules: kept, type: fixture.adapter.type
     ).write(to: url, facts: fixture.task.prompted.model.facts)
     let again = try Adapter(directory: url)
+    #expect(again.prompt == fixture.adapter.prompt && again.type == fixture.adapter.type)
     #expect(again.modules == fixture.adapter.modules && again.task == .sequenceClassification)
   }
 }

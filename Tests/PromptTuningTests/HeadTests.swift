@@ -130,6 +130,68 @@ private struct DoubleHead {
     return values.count == 2 ? values : [values[0], [Double](repeating: 0, count: head.parameters[0].shape[0])]
   }
 
+  /// Dropout lies in front of the output layer in a step's recording alone; what it leaves out does not depend on how the
+  /// step is split, and its gradient is that of the rows that are left.
+  @Test(arguments: Backends.available) func dropoutInFrontOfTheOutput(_ device: TestBackend) throws {
+    let backend = try device.make()
+    var request = try Self.request(on: backend, labels: ["a", "b", "c"])
+    let dropout = HeadDropout(probability: 0.5, seed: 7)
+    request.dropout = dropout
+    let head = try ClassifierHead(request)
+    let task = TaskModel(PromptedModel(model: request.model, prompt: NoPrompt()), head: head, dropout: dropout)
+    let examples = Self.examples([.label(2), .label(0), .label(1)])
+    let rows = normals(3 * 24, seed: 4)
+    func scores(_ tape: Tape, _ part: Range<Int>) throws -> (input: Variable, output: Variable) {
+      let values = Array(rows[part.lowerBound * 24..<part.upperBound * 24])
+      let hidden = tape.leaf(try backend.tensor(values, [part.count, 24]), name: "hidden")
+      return (hidden, try head.scores(hidden, Array(examples[part]), on: tape))
+    }
+    func values(_ tape: Tape, _ part: Range<Int> = 0..<3) throws -> [Float] {
+      try backend.values(try scores(tape, part).output.value)
+    }
+    let whole = try values(Tape(backend, isRecording: false))
+    #expect(try values(Tape(backend)) == whole)
+    task.begin(step: 3)
+    #expect(try values(Tape(backend, isRecording: false)) == whole)
+    let tape = Tape(backend)
+    let dropped = try scores(tape, 0..<3)
+    let got = try backend.values(dropped.output.value)
+    #expect(zip(got, whole).contains { abs($0 - $1) > 1e-3 })
+    task.begin(step: 3)
+    let parts = try values(Tape(backend), 0..<1) + values(Tape(backend), 1..<3)
+    expectClose(parts, got, within: 1e-5, .absolute)
+    task.begin(step: 4)
+    #expect(try values(Tape(backend)) != got)
+    // The gradient of a number is 0 where it was left out, and twice what it is without dropout elsewhere.
+    let cotangent = try backend.tensor(normals(9, seed: 5), [3, 3])
+    let gradient = try backend.values(
+      try #require(try tape.gradients(of: dropped.output, cotangent: cotangent)[dropped.input]))
+    let plainTape = Tape(backend)
+    let plainHead = try ClassifierHead(try Self.request(on: backend, labels: ["a", "b", "c"]))
+    let leaf = plainTape.leaf(try backend.tensor(rows, [3, 24]), name: "hidden")
+    let plain = try backend.values(
+      try #require(
+        try plainTape.gradients(of: try plainHead.scores(leaf, examples, on: plainTape), cotangent: cotangent)[leaf]))
+    var left = 0
+    for (place, value) in gradient.enumerated() where value != 0 {
+      left += 1
+      #expect(abs(value - 2 * plain[place]) <= 1e-5 * max(1, abs(plain[place])))
+    }
+    // Of 72 numbers half are left, give or take five deviations.
+    #expect(abs(left - 36) <= 21, "\(left)")
+    // What is left counts in the scores as it does in the gradient.
+    let weight = try backend.values(head.parameters[0].value)
+    for row in 0..<3 {
+      for output in 0..<3 {
+        let sum = (0..<24).reduce(0.0) { sum, column in
+          let place = row * 24 + column
+          return gradient[place] == 0 ? sum : sum + 2 * Double(rows[place]) * Double(weight[output * 24 + column])
+        }
+        #expect(abs(sum - Double(got[row * 3 + output])) <= 1e-5)
+      }
+    }
+  }
+
   @Test func newWeightsFollowTheSeed() throws {
     let backend = try Backends.cpu.make()
     func values(_ seed: UInt64) throws -> [[Float]] {

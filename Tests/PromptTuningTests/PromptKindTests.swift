@@ -49,6 +49,8 @@ import Testing
     #expect(try count(.static) { $0.position = .task } == l * d + l + 1)
     #expect(try count(.static) { $0.position = .instance } == l * d + (d + 1) * (l + 1))
     #expect(try count(.static) { $0.length = .task } == l * d + l + 1)
+    #expect(
+      try count(.static) { ($0.position, $0.length) = (.instance, .task) } == l * d + (d + 1) * (l + 1) + l + 1)
     #expect(try count(.pool) { $0.poolSize = 3 } == 3 * l * d + (d + 1) * 3)
     #expect(try count(.prefix) == l * 2 * model.facts.layers * model.facts.keyWidth)
     #expect(try count(.mlp) { $0.reparameterizationWidth = 5 } == l * d + (d + 1) * 5 + (5 + 1) * d)
@@ -122,6 +124,11 @@ import Testing
     #expect(arranged(1, .cyclic) == "1 2 a b c 0 end")
     #expect(arranged(3, .paper) == "a b c 0 1 2 end")
     #expect(arranged(0, .paper, kept: 1) == "0 a b c end")
+    #expect(arranged(1, .paper, kept: 2) == "0 a b c 1 end")
+    #expect(arranged(1, .cyclic, kept: 2) == "1 a b c 0 end")
+    // A place beyond the length is the length: all that there are stand behind.
+    #expect(arranged(3, .paper, kept: 2) == "a b c 0 1 end")
+    #expect(arranged(2, .cyclic, kept: 0) == "a b c end")
     let placement = PromptPlacement(count: 3, behind: 2, order: .paper)
     #expect((0..<4).map { placement.place(ofToken: $0, in: 4, closing: 1) } == [1, 2, 3, 6])
   }
@@ -236,7 +243,6 @@ import Testing
     }
     try refused("p-tuning-v2", "--position") { $0.promptOptions.position = .back }
     try refused("prefix-tuning", "--length") { $0.promptOptions.length = .task }
-    try refused("dynamic", "--length") { $0.promptOptions.length = .instance }
     try refused("dynamic", "--trainable all") { $0.trainable = .all }
     try refused("prompt-tuning", "--position 21") { $0.promptOptions.position = .count(21) }
     try refused("prompt-tuning", "--reparameterization-width") { $0.promptOptions.reparameterizationWidth = 4 }

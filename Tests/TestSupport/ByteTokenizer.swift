@@ -5,12 +5,13 @@ public struct ByteTokenizer: Tokenizer {
   public let addsBeginToken: Bool
   public let specialTokens: SpecialTokens
 
-  public init(addsBeginToken: Bool = false, endToken: Int32 = 256) {
+  public init(addsBeginToken: Bool = false, endToken: Int32 = 256, padToken: Int32? = nil) {
     self.addsBeginToken = addsBeginToken
     var special = SpecialTokens()
     special.end = SpecialToken(content: "<end>", id: endToken)
     special.begin = addsBeginToken ? SpecialToken(content: "<begin>", id: 257) : nil
     special.ids = addsBeginToken ? [endToken, 257] : [endToken]
+    special.pad = padToken.map { SpecialToken(content: "<pad>", id: $0) }
     specialTokens = special
   }
 

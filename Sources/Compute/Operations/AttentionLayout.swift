@@ -3,8 +3,8 @@ import Foundation
 /// A range of queries and the key ranges it sees.
 ///
 /// The keys of a segment are the shared ranges in their order, then its own; a key's position is its place in that
-/// list. Query i of n stands at position `shared keys + (own keys - n) + i`: own keys that are longer than the queries
-/// are a history in front of them. Every query sees all shared keys and, if causal, the own keys at positions up to its
+/// list. Query i of n stands at position `shared keys + (own keys - n) + gap + i`: own keys that are longer than the
+/// queries are a history in front of them, and a gap moves the queries behind the last key. Every query sees all shared keys and, if causal, the own keys at positions up to its
 /// own; a window hides keys further behind than that.
 public struct AttentionSegment: Hashable, Sendable {
   /// Rows of q.
@@ -14,12 +14,15 @@ public struct AttentionSegment: Hashable, Sendable {
   /// Rows of k and v that belong to this segment.
   public var own: Range<Int>
   public var causal: Bool
+  /// Positions between the last key and the last query at which no key stands, such as those of padding.
+  public var gap: Int
 
-  public init(queries: Range<Int>, shared: [Range<Int>] = [], own: Range<Int>, causal: Bool) {
+  public init(queries: Range<Int>, shared: [Range<Int>] = [], own: Range<Int>, causal: Bool, gap: Int = 0) {
     self.queries = queries
     self.shared = shared
     self.own = own
     self.causal = causal
+    self.gap = gap
   }
 
   /// How many shared keys there are.
@@ -28,7 +31,7 @@ public struct AttentionSegment: Hashable, Sendable {
   /// The position of the first query.
   ///
   /// Negative where there are more queries than keys.
-  public var firstQueryPosition: Int { sharedCount + own.count - queries.count }
+  public var firstQueryPosition: Int { sharedCount + own.count + gap - queries.count }
 }
 
 /// Who attends to whom in a packed batch: rows are the tokens of all sequences end to end.

@@ -6,6 +6,7 @@ final class EncoderDecoder: EncoderDecoderModel {
   /// What the decoder is made of, in the order of the computation.
   struct Parts {
     var startToken: Int32
+    var padToken: Int32?
     var blocks: [CrossAttentionBlock]
     var finalNorm: Norm
     /// Factor on the final hidden states in front of the output projection.
@@ -28,6 +29,7 @@ final class EncoderDecoder: EncoderDecoderModel {
   var backend: any ComputeBackend { encoder.backend }
   var tokenEmbedding: Parameter { encoder.tokenEmbedding }
   var decoderStartToken: Int32 { parts.startToken }
+  var padToken: Int32? { parts.padToken }
   var decoderLayers: Int { parts.blocks.count }
 
   func embed(_ tokens: [Int32], on tape: Tape) throws -> Variable { try encoder.embed(tokens, on: tape) }

@@ -54,7 +54,8 @@ enum T5: ModelFamily {
     return EncoderDecoder(
       facts, encoder: BidirectionalEncoder(facts, encoderParts, weights),
       EncoderDecoder.Parts(
-        startToken: try layers.startToken(), blocks: decoder, finalNorm: decoderNorm,
+        startToken: try layers.startToken(), padToken: try file.identifiers("pad_token_id").first, blocks: decoder,
+        finalNorm: decoderNorm,
         outputScale: scalesOutput ? 1 / Float(layers.width).squareRoot() : 1, output: output),
       weights)
   }

@@ -41,7 +41,8 @@ public struct Adapter: Sendable, Hashable {
   public var type: PEFTType
   /// Everything trained of a prompt, where the rows are not all there is.
   public var parameters: PromptParameters?
-  /// What each task of PEFT's multitask prompts has; the prompt is that of one of them.
+  /// What each task of PEFT's multitask prompts has; the prompt is that of one of them, or the shared rows where none was
+  /// chosen.
   public var taskFactors: TaskFactors?
 
   public init(
@@ -60,9 +61,11 @@ public struct Adapter: Sendable, Hashable {
 
   /// Reads an adapter folder, written here or by PEFT.
   ///
-  /// - Parameter promptTask: which task's prompt is meant of several that share one, from 0.
+  /// - Parameters:
+  ///   - promptTask: which task's prompt is meant of several that share one, from 0.
+  ///   - needsTask: of several one must be chosen; else they are read as they are.
   /// - Throws: `MethodError.badAdapter` or `CheckpointError` with the file and the reason.
-  public init(directory: URL, promptTask: Int? = nil) throws {
+  public init(directory: URL, promptTask: Int? = nil, needsTask: Bool = true) throws {
     let url = directory.appendingPathComponent(Self.configurationName)
     let file = try ConfigurationFile(url: url)
     type = try PEFTType(file)
@@ -104,7 +107,9 @@ public struct Adapter: Sendable, Hashable {
       if case .multitask(let tasks, let rank) = type {
         let factors = try TaskFactors(tensors, tasks: tasks, rank: rank, length: expected[0], width: width)
         taskFactors = factors
-        values = factors.values(task: try Self.chosen(promptTask, of: tasks, directory), length: length)
+        if needsTask || promptTask != nil || tasks == 1 {
+          values = factors.values(task: try Self.chosen(promptTask, of: tasks, directory), length: length)
+        }
       } else if promptTask != nil {
         throw MethodError.refused("--prompt-task: '\(directory.path)' holds the prompt of one task only")
       }
@@ -159,6 +164,19 @@ public struct Adapter: Sendable, Hashable {
     guard let pool = tensors["pool"], prompt.length > 0 else { return prompt }
     return PromptValues(
       length: pool.shape[0] * prompt.length, width: pool.shape.columns / prompt.length, values: pool.values)
+  }
+
+  /// The shared rows of a multitask prompt that stand in front of the text.
+  ///
+  /// - Throws: `MethodError.badAdapter` with both shapes for another length or width.
+  func sharedValues(_ factors: TaskFactors, length: Int, width: Int) throws -> [Float] {
+    guard prompt.length == length, factors.width == width else {
+      throw MethodError.badAdapter(
+        path: path,
+        reason: "its shared rows have shape [\(prompt.length), \(factors.width)], the model and the method ask for "
+          + "[\(length), \(width)]")
+    }
+    return Array(factors.shared.prefix(length * width))
   }
 
   /// The rows of a prefix.

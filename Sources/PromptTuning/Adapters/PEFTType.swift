@@ -54,6 +54,11 @@ public struct PEFTPrompt: Sendable, Hashable {
   /// `[length, width]`, row-major.
   public var rows: [Float]
   public var length: Int
+  /// What each task has, for multitask prompts; the rows are then the shared ones.
+  public var taskFactors: TaskFactors?
+
+  /// The names of the tensors that PEFT's files have for prompts.
+  public static let tensorNames = [StaticPrompt.tensorName, TaskFactors.columnsName, TaskFactors.rowsName]
 
   public init(_ type: PEFTType, rows: [Float], length: Int) {
     precondition(length > 0 ? rows.count % length == 0 : rows.isEmpty, "rows are of one width")
@@ -86,6 +91,13 @@ public struct TaskFactors: Sendable, Hashable {
   public var rows: [Float]
   /// `[length, width]`: the shared prompt with all submodules.
   public var shared: [Float]
+
+  init(
+    tasks: Int, rank: Int, length: Int, width: Int, columns: [Float], rows: [Float], shared: [Float]
+  ) {
+    (self.tasks, self.rank, self.length, self.width) = (tasks, rank, length, width)
+    (self.columns, self.rows, self.shared) = (columns, rows, shared)
+  }
 
   /// The first rows of a task's prompt, element by element the shared one times the task's matrix.
   func values(task: Int, length count: Int) -> [Float] {

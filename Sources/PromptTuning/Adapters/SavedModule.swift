@@ -8,9 +8,6 @@ public struct SavedModule: Sendable, Hashable {
   /// The file for heads that PEFT has no place for.
   public static let fileName = "head.safetensors"
 
-  /// The tensors of an adapter's file that make up the prompt.
-  private static let promptNames = [StaticPrompt.tensorName, TaskFactors.columnsName, TaskFactors.rowsName]
-
   /// What PEFT puts in front of names.
   public static let prefix = "base_model."
 
@@ -32,7 +29,7 @@ public struct SavedModule: Sendable, Hashable {
   /// - Throws: `MethodError.badAdapter` for a tensor that is neither or is not finite.
   static func read(_ file: SafetensorsFile) throws -> [SavedModule] {
     try file.entries.keys.sorted().compactMap { name in
-      guard !promptNames.contains(name), let entry = file.entries[name] else { return nil }
+      guard !PEFTPrompt.tensorNames.contains(name), let entry = file.entries[name] else { return nil }
       guard name.hasPrefix(prefix) else {
         throw MethodError.badAdapter(
           path: file.url.path, reason: "tensor '\(name)' is neither the prompt nor a part of the model")

@@ -6,6 +6,7 @@ import Compute
 public final class EnsemblePrompt: Prompt {
   public let members: [any Prompt]
   public let parameters: [Parameter] = []
+  public let featureForm: FeatureForm
 
   /// - Throws: `MethodError.refused` for prompts that are not virtual tokens.
   public init(_ members: [any Prompt]) throws {
@@ -13,7 +14,12 @@ public final class EnsemblePrompt: Prompt {
     for member in members where !(member is any VectorPrompt || member is PlacedPrompt) {
       throw MethodError.refused("prompts that vote are virtual tokens; keys and values of layers cannot share a batch")
     }
+    let forms = Set(members.filter(\.needsFeatures).map(\.featureForm))
+    guard forms.count <= 1 else {
+      throw MethodError.refused("prompts that vote read the same features; these differ in --features")
+    }
     self.members = members
+    featureForm = forms.first ?? .mean
   }
 
   public var length: Int { members.map(\.length).max() ?? 0 }

@@ -35,6 +35,8 @@ struct AnswerLayers {
   /// Whether the layers are those of transformers.
   let isKeptByPEFT: Bool
   private let layers: [Layer]
+  /// In front of the last of them.
+  private let dropout: HeadDropout?
 
   /// - Parameter answers: scores or values for each example.
   /// - Throws: `MethodError.refused` for a token that the model does not have.
@@ -60,6 +62,7 @@ struct AnswerLayers {
         (token == .mask ? [try builder.layer("\(Self.ownPrefix)dense", width, width, activation: .tanh)] : [])
         + [try builder.layer("\(Self.ownPrefix)output", width, answers)]
     }
+    dropout = request.dropout
     parameters = builder.new
     keptParameters = builder.kept
   }
@@ -77,8 +80,9 @@ struct AnswerLayers {
   /// Wanted rows to answers: `[examples, answers]`.
   func callAsFunction(_ hidden: Variable, _ examples: [EncodedExample], on tape: Tape) throws -> Variable {
     var x = token == .mean ? try tape.segmentMeans(hidden, counts: examples.map(token.wanted.count)) : hidden
-    for layer in layers { x = try layer(x, on: tape) }
-    return x
+    for layer in layers.dropLast() { x = try layer(x, on: tape) }
+    if let dropout { x = try dropout(x, on: tape) }
+    return try layers.last?(x, on: tape) ?? x
   }
 
   /// Finds the tensors of layers among the model's, and makes those that are not there.

@@ -105,10 +105,13 @@ public struct HeadRequest {
   public var trainable: Trainable
   /// The seed of new weights.
   public var seed: UInt64
+  /// In front of the output layer of a head with layers of its own; nil for none.
+  public var dropout: HeadDropout?
 
   public init(
     model: any LanguageModel, codec: TextCodec, token: HeadToken? = nil, labels: [String] = [],
-    labelWords: [String]? = nil, trainable: Trainable = .prompt, seed: UInt64 = 0
+    labelWords: [String]? = nil, trainable: Trainable = .prompt, seed: UInt64 = 0,
+    dropout: HeadDropout? = nil
   ) {
     self.model = model
     self.codec = codec
@@ -117,5 +120,6 @@ public struct HeadRequest {
     self.labelWords = labelWords
     self.trainable = trainable
     self.seed = seed
+    self.dropout = dropout
   }
 }

@@ -5,11 +5,16 @@ import Compute
 /// prompting: Yang et al., 2023).
 ///
 /// Option j of a learned position has j tokens behind the text; option j of a learned length has the first j tokens.
+/// Where both are learned, the position is drawn over the places of the whole prompt whatever the length is, and of n
+/// tokens option j has min(j, n) behind the text: the options from n on are the same arrangement, all n tokens behind.
+/// The two choices are independent draws, so that each has the gradient that it would have alone with the other one
+/// held. Recorded with an adapter as `PromptOptions.placesBeyondLength`.
 public final class PlacedPrompt: Prompt {
   public let source: any VectorPrompt
   private let options: PromptOptions
   private let position: ChoiceNetwork?
   private let lengthChoice: ChoiceNetwork?
+  public let featureForm: FeatureForm
 
   private static let positionStream: UInt64 = 0x706F_7369_0000_0000
   private static let lengthStream: UInt64 = 0x6C65_6E67_0000_0000
@@ -17,6 +22,7 @@ public final class PlacedPrompt: Prompt {
   init(_ source: any VectorPrompt, _ request: PromptRequest) throws {
     self.source = source
     options = request.options
+    featureForm = options.readsFeatures(.none) ? try FeatureForm(request) : source.featureForm
     position =
       options.position.isLearned
       ? try ChoiceNetwork(
@@ -59,7 +65,7 @@ public final class PlacedPrompt: Prompt {
     reading.placements = zip(behind, kept).map {
       PromptPlacement(count: length, behind: $0, kept: $1, order: options.order)
     }
-    if position != nil { reading.positions = behind.map { length - $0 } }
+    if position != nil { reading.positions = zip(behind, kept).map { $1 - min($0, $1) } }
     if lengthChoice != nil { reading.lengths = kept }
     if choices.position?.requiresGradient == true || choices.length?.requiresGradient == true {
       reading.choices = choices

@@ -11,10 +11,12 @@ public final class PoolPrompt: VectorPrompt {
   private let network: NetworkLayer
   public let length: Int
   private let width: Int
+  public let featureForm: FeatureForm
 
   public init(_ request: PromptRequest) throws {
     let (backend, facts, options) = (request.model.backend, request.model.facts, request.options)
     (length, width) = (request.length, facts.embeddingWidth)
+    featureForm = try FeatureForm(request)
     let values: [Float]
     if case .adapter = request.start {
       // The adapter's rows for every member.

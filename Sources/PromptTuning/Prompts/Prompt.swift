@@ -12,6 +12,8 @@ public protocol Prompt: AnyObject {
   var variesByExample: Bool { get }
   /// Whether it looks at the model's final hidden states of the examples without a prompt.
   var needsFeatures: Bool { get }
+  /// How those states become what it reads.
+  var featureForm: FeatureForm { get }
 
   /// What the model reads of it beside the texts of a batch.
   func reading(of batch: PromptBatch, on tape: Tape) throws -> PromptReading
@@ -23,6 +25,7 @@ public protocol Prompt: AnyObject {
 extension Prompt {
   public var variesByExample: Bool { false }
   public var needsFeatures: Bool { false }
+  public var featureForm: FeatureForm { .mean }
 }
 
 /// The examples that a prompt is asked for.
@@ -31,17 +34,23 @@ public struct PromptBatch {
   public var texts: [[Int32]]
   /// How many tokens at the end of each text belong behind a prompt that stands behind it: an encoder's end token.
   public var closings: [Int]
-  /// The mean of the model's final hidden states of each text without a prompt, `[texts, hiddenWidth]`.
+  /// Which task of several each text belongs to, from 0.
+  public var tasks: [Int]
+  /// What the prompt's `featureForm` makes of the model's final hidden states of each text without a prompt,
+  /// `[texts, hiddenWidth]`.
   public var features: () throws -> Tensor
   /// What random choices depend on; nil where nothing is trained, as in evaluation.
   public var draw: PromptDraw?
 
   public init(
-    texts: [[Int32]], closings: [Int], features: @escaping () throws -> Tensor, draw: PromptDraw? = nil
+    texts: [[Int32]], closings: [Int], tasks: [Int]? = nil, features: @escaping () throws -> Tensor,
+    draw: PromptDraw? = nil
   ) {
-    precondition(texts.count == closings.count, "a closing for each text")
+    let tasks = tasks ?? texts.map { _ in 0 }
+    precondition(texts.count == closings.count && texts.count == tasks.count, "a closing and a task for each text")
     self.texts = texts
     self.closings = closings
+    self.tasks = tasks
     self.features = features
     self.draw = draw
   }

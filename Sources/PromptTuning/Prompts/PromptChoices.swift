@@ -31,7 +31,8 @@ extension Tape {
   /// j is the sum of all elements of `G A_j`. All A_j are made of the same rows of the table, only in other places; so one
   /// product of G with those rows holds every term, and each gradient is a sum of some of its elements. No option but the
   /// chosen one is computed by the model. An option of length j has a factor of one on the first j virtual tokens; what
-  /// was left out is not read and has no gradient.
+  /// was left out is not read and has no gradient. With both choices at once, the options of a position are arrangements
+  /// of the tokens that the length kept, and the factors of a length lie on the tokens where the position put them.
   func assemble(
     _ table: Variable, sources: [Int32], _ examples: [AssembledExample], _ choices: PromptChoices?
   ) throws -> Variable {
@@ -74,15 +75,17 @@ private func positionGradient(
   on backend: any ComputeBackend
 ) throws -> [Double] {
   let (virtual, text) = (example.virtual.count, example.text.count)
-  let count = virtual + text
-  let rows = try backend.indices((Array(example.virtual) + Array(example.text)).map(Int32.init))
+  // Rows that a length left out are in no arrangement.
+  let kept = example.placement.front.count + example.placement.back.count
+  let count = kept + text
+  let rows = try backend.indices((Array(example.virtual.prefix(kept)) + Array(example.text)).map(Int32.init))
   // Element (r, s): what row s of the table would have to do with the gradient at place r.
   let products = try backend.values(
     try backend.matmul(
       try cotangent.rows(0..<count), try backend.gatherRows(table, rows), MatmulOptions(transposeB: true)))
   return (0...virtual).map { behind in
-    let placement = PromptPlacement(count: virtual, behind: behind, order: order)
-    let places = placement.arrange(Array(virtual..<count), closing: example.closing) { $0 }
+    let placement = PromptPlacement(count: virtual, behind: behind, kept: kept, order: order)
+    let places = placement.arrange(Array(kept..<count), closing: example.closing) { $0 }
     return places.enumerated().reduce(0.0) { $0 + Double(products[$1.offset * count + $1.element]) }
   }
 }

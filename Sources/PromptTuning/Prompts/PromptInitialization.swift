@@ -72,6 +72,11 @@ public enum PromptInitialization: Sendable, Hashable, CustomStringConvertible {
           path: adapter.path,
           reason: "it holds \(adapter.type.name), which has no rows in front of a text to start from")
       }
+      if case .multitask(let tasks, _) = adapter.type, tasks > 1 {
+        throw MethodError.badAdapter(
+          path: adapter.path,
+          reason: "it holds prompts of \(tasks) tasks, from which only --prompt multitask starts")
+      }
       guard adapter.prompt.width == width else {
         throw MethodError.badAdapter(
           path: adapter.path,

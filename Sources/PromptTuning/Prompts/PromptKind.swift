@@ -35,7 +35,7 @@ public struct PromptKind: RawRepresentable, Sendable, Hashable, Codable, CaseIte
   public static var kinds: [any TunablePrompt.Type] {
     [
       NoPrompt.self, StaticPrompt.self, MLPPrompt.self, LSTMPrompt.self, PrefixPrompt.self, PrefixMLPPrompt.self,
-      PoolPrompt.self,
+      PoolPrompt.self, MultitaskPrompt.self,
     ]
   }
 
@@ -46,6 +46,7 @@ public struct PromptKind: RawRepresentable, Sendable, Hashable, Codable, CaseIte
   public static let prefix = PromptKind(PrefixPrompt.self)
   public static let prefixMLP = PromptKind(PrefixMLPPrompt.self)
   public static let pool = PromptKind(PoolPrompt.self)
+  public static let multitask = PromptKind(MultitaskPrompt.self)
 
   public static var allCases: [PromptKind] { kinds.map { PromptKind($0) } }
 
@@ -73,13 +74,16 @@ public struct PromptRequest {
   public var start: PromptInitialization
   /// The names of the classes, for a prompt that starts from them.
   public var labels: [String]
+  /// Tasks that a prompt tells apart.
+  public var taskCount: Int
   public var isTrainable: Bool
   /// The seed of everything that is drawn at random.
   public var seed: UInt64
 
   public init(
     model: any LanguageModel, codec: TextCodec, length: Int, options: PromptOptions = PromptOptions(),
-    start: PromptInitialization, labels: [String] = [], isTrainable: Bool = true, seed: UInt64 = 0
+    start: PromptInitialization, labels: [String] = [], taskCount: Int = 1, isTrainable: Bool = true,
+    seed: UInt64 = 0
   ) {
     self.model = model
     self.codec = codec
@@ -87,6 +91,7 @@ public struct PromptRequest {
     self.options = options
     self.start = start
     self.labels = labels
+    self.taskCount = taskCount
     self.isTrainable = isTrainable
     self.seed = seed
   }

@@ -34,10 +34,27 @@ public struct PromptOptions: Sendable, Hashable, Codable {
     case sample
   }
 
+  /// What a learned position means that lies beyond a learned length.
+  public enum PlacesBeyondLength: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The same as the length itself: all tokens that there are stand behind the text.
+    case clamped
+  }
+
   /// What follows the linear layer that mixes a pool.
   public enum PoolActivation: String, Sendable, Hashable, Codable, CaseIterable {
     case tanh
     case none
+  }
+
+  /// What networks that look at an instance read.
+  public enum Features: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The mean of the model's final hidden states over the tokens of the text without a prompt.
+    case mean
+    /// The same over a text that is padded to a length, padding included, as the authors' code has it.
+    ///
+    /// A pass costs what a text of that length costs in everything but attention: with the authors' 480 rows and texts of
+    /// 60 tokens about eight times as much. It is computed once for each text all the same.
+    case paddedMean = "padded-mean"
   }
 
   /// Prompts in a pool.
@@ -49,6 +66,11 @@ public struct PromptOptions: Sendable, Hashable, Codable {
   public var reparameterization = Reparameterization.prefixTuning
   public var position = PromptPosition.front
   public var length = LengthChoice.fixed
+  /// There is one reading; it is kept so that an adapter says which one it was trained under.
+  public var placesBeyondLength = PlacesBeyondLength.clamped
+  public var features = Features.mean
+  /// The rows that padded features are a mean over.
+  public var featureLength = 480
   public var order = Order.paper
   /// The temperature of the first step.
   public var temperature = 1.0
@@ -57,6 +79,10 @@ public struct PromptOptions: Sendable, Hashable, Codable {
   /// The larger, the slower the temperature falls.
   public var annealing = 10.0
   public var choice = Choice.argmax
+  /// The rank of what each task of a multitask prompt has of its own.
+  public var ranks = 1
+  /// What the tasks of a multitask prompt take over from a trained one.
+  public var taskStart = TaskStart.average
   /// The probability that a number of a prefix is left out of a training step.
   public var prefixDropout = 0.0
   /// The deviation of a prefix's random start.
@@ -65,8 +91,10 @@ public struct PromptOptions: Sendable, Hashable, Codable {
   public init() {}
 
   private enum Key: String, CodingKey {
-    case poolSize, poolActivation, reparameterizationWidth, reparameterization, position, length, order, temperature
-    case temperatureFloor, annealing, choice, prefixDropout, prefixDeviation
+    case poolSize, poolActivation, reparameterizationWidth, reparameterization, position, length, placesBeyondLength
+    case features, featureLength, order, temperature
+    case temperatureFloor, annealing, choice, ranks, taskStart
+    case prefixDropout, prefixDeviation
   }
 
   /// What a file does not say has its default.
@@ -81,13 +109,23 @@ public struct PromptOptions: Sendable, Hashable, Codable {
     try read(.reparameterization, &reparameterization)
     try read(.position, &position)
     try read(.length, &length)
+    try read(.placesBeyondLength, &placesBeyondLength)
+    try read(.features, &features)
+    try read(.featureLength, &featureLength)
     try read(.order, &order)
     try read(.temperature, &temperature)
     try read(.temperatureFloor, &temperatureFloor)
     try read(.annealing, &annealing)
     try read(.choice, &choice)
+    try read(.ranks, &ranks)
+    try read(.taskStart, &taskStart)
     try read(.prefixDropout, &prefixDropout)
     try read(.prefixDeviation, &prefixDeviation)
+  }
+
+  /// Whether networks read the model's states of each instance.
+  public func readsFeatures(_ kind: PromptKind) -> Bool {
+    position == .instance || length == .instance || kind == .pool
   }
 
   /// What a prompt cannot be told.
@@ -105,10 +143,11 @@ public struct PromptOptions: Sendable, Hashable, Codable {
     if case .count(let front) = position, front > promptLength {
       throw refuse("--position \(front) puts more tokens in front than the prompt has (\(promptLength))")
     }
-    if position.isLearned, length != .fixed {
-      throw refuse("--position \(position) and --length \(length.rawValue) both move the end of the prompt: choose one")
+    if kind == .multitask, position != .front || length != .fixed {
+      throw refuse(
+        "--prompt multitask stands in front of the text and is read whole, as in PEFT, which has no other form")
     }
-    if trainable == .all, position == .instance || length == .instance || kind == .pool {
+    if trainable == .all, readsFeatures(kind) {
       throw refuse(
         "what depends on the instance reads the frozen model's own states, so --trainable all does not go with it")
     }

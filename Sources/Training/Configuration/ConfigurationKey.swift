@@ -22,6 +22,7 @@ struct ConfigurationKey: Sendable {
     integer("sequence-length", \.sequenceLength, atLeast: 1), text("output", \.output),
     text("method", \.method), choice("prompt", \.prompt), integer("prompt-length", \.promptLength, atLeast: 1),
     text("prompt-init", \.promptInit), choice("head", \.head), choice("head-token", \.headToken),
+    number("head-dropout", \.headDropout, atLeast: 0, below: 1),
     choice("trainable", \.trainable),
     choice("demonstrations", \.demonstrations), integer("shots", \.shots, atLeast: 0),
     text("demonstration-data", \.demonstrationData), text("retriever", \.retriever), truncation,

@@ -13,7 +13,7 @@ extension PromptInitialization {
     case _ where argument.hasPrefix("text:"): self = .text(String(argument.dropFirst(5)))
     case _ where argument.hasPrefix("adapter:"):
       let path = String(argument.dropFirst(8))
-      self = .adapter(try Adapter(directory: URL(fileURLWithPath: path, isDirectory: true)))
+      self = .adapter(try Adapter(directory: URL(fileURLWithPath: path, isDirectory: true), needsTask: false))
     default:
       throw TrainingError.configuration(
         origin: "--prompt-init", reason: "'\(argument)' is not random, vocabulary, labels, text:STRING or adapter:DIR")

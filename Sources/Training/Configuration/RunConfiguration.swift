@@ -29,6 +29,8 @@ public struct RunConfiguration: Sendable, Equatable {
   public var promptInit: String?
   public var head: Head?
   public var headToken: HeadToken?
+  /// The probability that a number in front of a head's output layer is left out of a step; nil for 0.
+  public var headDropout: Double?
   public var trainable: Trainable?
   public var demonstrations: DemonstrationSelection?
   public var shots: Int?
@@ -118,11 +120,18 @@ public struct RunConfiguration: Sendable, Equatable {
     if let option = promptSettings.needless(method) {
       throw MethodError.refused("\(option) makes no sense with --prompt \(method.prompt.rawValue) as it is placed")
     }
+    if promptSettings.taskStart != nil, promptInit?.hasPrefix("adapter:") != true {
+      throw MethodError.refused("--prompt-task-init makes no sense without --prompt-init adapter:DIR")
+    }
     if let head {
       method.head = head
       if !head.kind.isTrained { method.headToken = nil }
     }
     if let headToken { method.headToken = headToken }
+    if headDropout != nil, !method.head.kind.isTrained {
+      throw MethodError.refused(
+        "--head-dropout makes no sense with --head \(method.head.rawValue), which has no layers")
+    }
     if let trainable { method.trainable = trainable }
     method.setDemonstrations(demonstrations, shots: shots)
     try method.validate()

@@ -5,10 +5,14 @@ public struct TaskData: Sendable {
   /// What to train on, one file after the other.
   public var examples: [Example]
   public var validation: [Example]?
+  /// Examples of each task among those of the validation; nil where they are of one.
+  public var validationCounts: [Int]?
   /// Nil for plain rows of inputs and targets, and for files with tasks of their own; its labels are settled.
   public var task: TaskFormat?
   /// Nil for a single file.
   public var mixture: Mixture?
+  /// Files that a multitask prompt tells apart; 1 for any other prompt.
+  public var taskCount: Int
   /// The files that the examples come from.
   public var paths: [String]
 
@@ -23,12 +27,16 @@ public struct TaskData: Sendable {
     let entries = try configuration.mix.map { try MixtureEntry(argument: $0) }
     paths = try Self.paths(configuration, entries)
     let common = try configuration.taskFormat(readsRows: readsRows)
-    let validationPath = try Self.validationPath(configuration)
+    let taskCount = try configuration.resolvedMethod().prompt == .multitask ? paths.count : 1
+    self.taskCount = taskCount
+    let validationPaths = try Self.validationPaths(configuration, taskCount: taskCount)
     var files: [[Example]]
+    var validationFiles: [[Example]]
     if entries.contains(where: { $0.preset != nil }) {
       files = try Self.ownTasks(entries, common, configuration)
-      validation = try validationPath.map { path in
-        var task = common
+      validationFiles = try validationPaths.enumerated().map { number, path in
+        // A file for each task is in the words of that task.
+        var task = taskCount > 1 ? try entries[number].preset.map { try Preset.named($0).format } ?? common : common
         return try ExampleFile.read(path, for: &task).map(\.plain)
       }
     } else if var format = common {
@@ -40,13 +48,15 @@ public struct TaskData: Sendable {
           try Self.few(perLabel, of: $0, format, seed: configuration.options.seed, file: $1)
         }
       }
-      validation = try validationPath.map { try format.inWords(try ExampleFile.rows($0, format.rows)) }
+      validationFiles = try validationPaths.map { try format.inWords(try ExampleFile.rows($0, format.rows)) }
       task = format
     } else {
       files = try paths.map { try ExampleFile.read($0) }
-      validation = try validationPath.map { try ExampleFile.read($0) }
+      validationFiles = try validationPaths.map { try ExampleFile.read($0) }
     }
     examples = Array(files.joined())
+    if !validationFiles.isEmpty { validation = Array(validationFiles.joined()) }
+    if validationFiles.count > 1 { validationCounts = validationFiles.map(\.count) }
     if !entries.isEmpty { mixture = try Mixture(counts: files.map(\.count), weights: entries.map(\.weight)) }
   }
 
@@ -92,11 +102,15 @@ public struct TaskData: Sendable {
     return [path]
   }
 
-  private static func validationPath(_ configuration: RunConfiguration) throws -> String? {
-    guard configuration.validation.count <= 1 else {
-      throw MethodError.refused("--validation takes one file, not \(configuration.validation.count)")
+  private static func validationPaths(_ configuration: RunConfiguration, taskCount: Int) throws -> [String] {
+    let paths = configuration.validation
+    guard paths.isEmpty || paths.count == taskCount else {
+      throw MethodError.refused(
+        taskCount == 1
+          ? "--validation takes one file, not \(paths.count)"
+          : "--validation has \(paths.count) files, a multitask prompt needs one for each of the \(taskCount) of --mix")
     }
-    return configuration.validation.first
+    return paths
   }
 
   private static func withoutLabels(_ file: String) -> MethodError {

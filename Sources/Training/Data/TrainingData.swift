@@ -49,17 +49,26 @@ public final class EncodedExamples: TrainingData {
   public let tokenCount: Int
   /// What was cut in the first pass.
   public let truncation: TruncationReport
+  /// The number of the first example behind each task's; nil where all belong to one.
+  private let taskEnds: [Int]?
   /// The tokens of each example, where they are the same in every pass.
   private let encoded: [EncodedExample]?
 
   /// Encodes all examples once, so that one that does not fit is found before anything else happens.
   ///
+  /// - Parameter taskCounts: examples of each task, which lie one after the other; nil for the mixture's files.
   /// - Throws: `MethodError.tooLong` with file and line.
-  public init(_ examples: [Example], encoder: ExampleEncoder, mixture: Mixture? = nil) throws {
+  public init(
+    _ examples: [Example], encoder: ExampleEncoder, mixture: Mixture? = nil, taskCounts: [Int]? = nil
+  ) throws {
     precondition(!examples.isEmpty, "there is at least one example")
     self.examples = examples
     self.encoder = encoder
     self.mixture = mixture
+    let ends = (taskCounts ?? mixture?.counts).map { counts in
+      counts.indices.map { counts[...$0].reduce(0, +) }
+    }
+    taskEnds = ends
     let varies = encoder.varies
     var truncation = TruncationReport()
     var tokenCount = 0
@@ -70,8 +79,9 @@ public final class EncodedExamples: TrainingData {
     }
     var encoded: [EncodedExample] = []
     if !varies { encoded.reserveCapacity(examples.count) }
-    for example in examples {
-      let tokens = try encoder.encode(example)
+    for (number, example) in examples.enumerated() {
+      var tokens = try encoder.encode(example)
+      tokens.task = Self.task(of: number, ends)
       truncation.add(tokens)
       tokenCount += tokens.tokenCount
       checksum.add(tokens.context)
@@ -94,6 +104,11 @@ public final class EncodedExamples: TrainingData {
   public var count: Int { examples.count }
 
   public func example(_ index: Int, epoch: Int) throws -> EncodedExample {
-    try encoded?[index] ?? encoder.encode(examples[index], round: epoch)
+    if let encoded { return encoded[index] }
+    var example = try encoder.encode(examples[index], round: epoch)
+    example.task = Self.task(of: index, taskEnds)
+    return example
   }
+
+  private static func task(of index: Int, _ ends: [Int]?) -> Int { ends?.firstIndex { index < $0 } ?? 0 }
 }

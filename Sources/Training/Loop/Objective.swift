@@ -47,6 +47,5 @@ extension PromptedModel: Objective {
 }
 
 extension TaskModel: Objective {
-  public func begin(step: Int) { prompted.begin(step: step) }
   public func metrics(ofStep step: Int) -> [MetricsLine.Field] { prompted.metrics(ofStep: step) }
 }

@@ -1,33 +1,50 @@
 import Compute
 import Foundation
 import LanguageModels
+import PromptTuning
 
-/// Which inputs a run has read without its prompt, so that it goes on counting where it was stopped.
+/// Which inputs a run has read without its prompt, and what it keeps of them, so that it goes on where it was stopped.
 enum FeatureRecord {
   static let fileName = "features.safetensors"
-  private static let tensorName = "fingerprints"
+  private static let fingerprintsName = "fingerprints"
+  private static let valuesName = "features"
 
+  /// - Parameter width: of a feature.
   /// - Throws: `CheckpointError.unwritable`.
-  static func write(_ fingerprints: [UInt64], to folder: URL) throws {
-    let item = SafetensorsWriter.Item(name: tensorName, type: .i32, shape: [fingerprints.count, 2]) {
+  static func write(_ record: FeatureValues, width: Int, to folder: URL) throws {
+    let fingerprints = record.fingerprints
+    let item = SafetensorsWriter.Item(name: fingerprintsName, type: .i32, shape: [fingerprints.count, 2]) {
       fingerprints.map(\.littleEndian).withUnsafeBytes { Data($0) }
     }
-    try SafetensorsWriter.write([item], to: folder.appendingPathComponent(fileName))
+    let values = SafetensorsWriter.Item(
+      name: valuesName, shape: [record.values.count / width, width], floats: record.values)
+    try SafetensorsWriter.write([item, values], to: folder.appendingPathComponent(fileName))
   }
 
+  /// - Parameter width: of a feature.
   /// - Throws: `CheckpointError`.
-  static func read(_ folder: URL) throws -> [UInt64] {
+  static func read(_ folder: URL, width: Int) throws -> FeatureValues {
     let file = try SafetensorsFile(url: folder.appendingPathComponent(fileName))
-    guard let entry = file.entries[tensorName] else {
-      throw CheckpointError.missingTensor(path: file.url.path, name: tensorName)
+    func entry(_ name: String) throws -> SafetensorsFile.Entry {
+      guard let entry = file.entries[name] else { throw CheckpointError.missingTensor(path: file.url.path, name: name) }
+      return entry
     }
-    guard entry.type == .i32, entry.shape.rank == 2, entry.shape.columns == 2 else {
-      throw CheckpointError.malformed(path: file.url.path, reason: "tensor '\(tensorName)' holds no pairs of I32")
+    let (names, values) = (try entry(fingerprintsName), try entry(valuesName))
+    guard names.type == .i32, names.shape.rank == 2, names.shape.columns == 2 else {
+      throw CheckpointError.malformed(path: file.url.path, reason: "tensor '\(fingerprintsName)' holds no pairs of I32")
     }
-    return file.withBytes(of: entry) { bytes in
-      (0..<entry.shape[0]).map {
+    guard values.shape.rank == 2, values.shape.columns == width, values.shape[0] <= names.shape[0] else {
+      throw CheckpointError.wrongShape(
+        path: file.url.path, name: valuesName, found: values.shape, expected: [names.shape[0], width])
+    }
+    let fingerprints = file.withBytes(of: names) { bytes in
+      (0..<names.shape[0]).map {
         UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self))
       }
     }
+    guard Set(fingerprints).count == fingerprints.count else {
+      throw CheckpointError.malformed(path: file.url.path, reason: "tensor '\(fingerprintsName)' names a text twice")
+    }
+    return FeatureValues(fingerprints: fingerprints, values: try file.floats(of: values))
   }
 }

@@ -153,6 +153,7 @@ public final class RunFolder {
     try last.replace(
       {
         try files.write(to: $0)
+        try files.writeState(to: $0)
         try beforeOperation("write \(Self.optimizerName)")
         try SafetensorsWriter.write(optimizer.items, to: $0.appendingPathComponent(Self.optimizerName))
       }, markerContents: try state.json(), retired: retired)

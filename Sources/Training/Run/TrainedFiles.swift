@@ -9,8 +9,15 @@ public protocol TrainedFiles: AnyObject {
   /// Writes the files into an existing folder, each whole or not at all.
   func write(to directory: URL) throws
 
-  /// Takes the trained parameters back from a folder that `write` filled, bit for bit.
+  /// Writes what a run needs beside that to go on with the same bits.
+  func writeState(to directory: URL) throws
+
+  /// Takes the trained parameters back from a folder that `write` and `writeState` filled, bit for bit.
   func restore(from directory: URL) throws
+}
+
+extension TrainedFiles {
+  public func writeState(to directory: URL) throws {}
 }
 
 /// The adapter of a trained prompt, the checkpoint of a trained model, or both; a head with either.
@@ -67,14 +74,21 @@ public final class PromptedModelFiles: TrainedFiles {
       // In-context learning: an adapter without virtual tokens holds the template and the demonstrations.
       values = Adapter.PromptValues(length: 0, width: width, values: [])
     }
-    if prompt.needsFeatures { try FeatureRecord.write(prompted.featureFingerprints, to: url) }
     // Free rows are all there is; networks and whatever PEFT does not have lie in a file of our own.
-    let isWhole = prompt is NoPrompt || (stored != nil && prompt.parameters.map(\.name) == [StaticPrompt.tensorName])
-    try Adapter(
+    let isWhole =
+      prompt is NoPrompt
+      || (stored != nil && prompt.parameters.allSatisfy { PEFTPrompt.tensorNames.contains($0.name) })
+    var adapter = Adapter(
       path: url.path, prompt: values, settings: settings, baseModel: origin.name, task: task.adapterTask,
       modules: modules, type: stored?.type ?? (prompt is NoPrompt ? .promptTuning : .own),
-      parameters: isWhole ? nil : try PromptParameters(prompt, on: prompted.backend)
-    ).write(to: url, facts: prompted.model.facts)
+      parameters: isWhole ? nil : try PromptParameters(prompt, on: prompted.backend))
+    adapter.taskFactors = stored?.taskFactors
+    try adapter.write(to: url, facts: prompted.model.facts)
+  }
+
+  public func writeState(to url: URL) throws {
+    guard prompted.prompt.needsFeatures else { return }
+    try FeatureRecord.write(prompted.featureValues, width: prompted.model.facts.hiddenWidth, to: url)
   }
 
   /// A head that transformers knows, for a trained model's checkpoint.
@@ -95,7 +109,9 @@ public final class PromptedModelFiles: TrainedFiles {
       }
     }
     try restoreHead(from: url)
-    if prompted.prompt.needsFeatures { prompted.featureFingerprints = try FeatureRecord.read(url) }
+    if prompted.prompt.needsFeatures {
+      prompted.featureValues = try FeatureRecord.read(url, width: prompted.model.facts.hiddenWidth)
+    }
     if let parameters = try PromptParameters(directory: url) {
       return try parameters.restore(prompted.prompt, path: url.path, on: prompted.backend)
     }
