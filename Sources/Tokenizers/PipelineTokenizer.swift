@@ -20,6 +20,8 @@ public final class PipelineTokenizer: Tokenizer {
   }
 
   private let model: TokenModel
+  /// Words inside a text have a space in front, which the pre-tokenizer does not put there by itself.
+  private let spacesWords: Bool
   private let parts: Parts
   private let preTokenization: PreTokenization
   /// The UTF-8 form of the character that pieces can be cut in front of, or empty.
@@ -40,6 +42,7 @@ public final class PipelineTokenizer: Tokenizer {
     let takesBytes = if case .bytes = model { true } else { false }
     preTokenization = PreTokenization(parts.preTokenizer, leavesBytes: takesBytes)
     boundary = model.boundary.map { UTF8Scalars.encode([$0]) } ?? []
+    spacesWords = if case .byteLevel(addsPrefixSpace: false, _) = parts.preTokenizer.last { true } else { false }
     let vocabulary = model.vocabulary
     vocabularySize =
       vocabulary.count + parts.addedTokens.tokens.count(where: { vocabulary[$0.token.content] == nil })
@@ -65,6 +68,21 @@ public final class PipelineTokenizer: Tokenizer {
     if addSpecialTokens { ids.append(contentsOf: parts.suffix) }
     workspaces.withLock { $0.append(workspace) }
     return ids
+  }
+
+  public func encode(words: [String]) -> [[Int32]] {
+    words.map { encode(spacesWords && needsSpace($0) ? " " + $0 : $0, addSpecialTokens: false) }
+  }
+
+  /// Whether a word begins with neither a space nor an added token, which has none in front.
+  private func needsSpace(_ word: String) -> Bool {
+    var word = word
+    return word.withUTF8 { bytes in
+      guard let first = parts.addedTokens.split(bytes, 0..<bytes.count, .beforeNormalizing).first,
+        case .text = first
+      else { return false }
+      return bytes[0] != UInt8(ascii: " ")
+    }
   }
 
   /// Encodes a stretch of text as it was given.

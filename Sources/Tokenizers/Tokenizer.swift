@@ -20,6 +20,12 @@ public protocol Tokenizer: Sendable {
   /// inside the text are found in either case.
   func encode(_ text: String, addSpecialTokens: Bool) -> [Int32]
 
+  /// The ids of each of several words, which stand in one text with a space between.
+  ///
+  /// As transformers has them with `is_split_into_words`, and with `add_prefix_space` where a tokenizer works on bytes:
+  /// each word is put into tokens for itself.
+  func encode(words: [String]) -> [[Int32]]
+
   /// The text of ids.
   ///
   /// Ids outside the vocabulary give nothing. Bytes that are not UTF-8 become U+FFFD, one for each maximal part of a
@@ -39,6 +45,10 @@ extension Tokenizer {
   /// The ids of a text as the checkpoint's tokenizer gives them by default, special tokens included.
   public func encode(_ text: String) -> [Int32] {
     encode(text, addSpecialTokens: true)
+  }
+
+  public func encode(words: [String]) -> [[Int32]] {
+    words.map { encode($0, addSpecialTokens: false) }
   }
 }
 
