@@ -28,6 +28,7 @@ private struct DoubleHead {
   static func loss(_ scores: [Double], _ answer: ExampleAnswer) -> Double {
     switch answer {
     case .label(let label): log(scores.reduce(0) { $0 + exp($1) }) - scores[label]
+    case .labels: .nan
     case .value(let value): (scores[0] - value) * (scores[0] - value)
     }
   }
