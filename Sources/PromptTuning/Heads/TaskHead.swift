@@ -79,8 +79,13 @@ public enum HeadAnswers: String, Sendable, Hashable {
   case text
   /// One of the labels.
   case label
+  /// One of the labels for each word.
+  case labels
   /// A number.
   case value
+
+  /// Whether they are among the labels of a task.
+  public var areLabels: Bool { self == .label || self == .labels }
 }
 
 /// Whose hidden state a classifier or a regressor reads.
