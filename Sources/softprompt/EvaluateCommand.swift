@@ -17,14 +17,16 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var tuned: TunedModelArguments
 
-  @Option(help: ArgumentHelp("Examples as JSON Lines with 'input' and 'target' or 'targets'.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Examples as JSON Lines with 'input' and 'target' or 'targets', or what the head reads.", valueName: "file"))
   var data: String
 
   @Option(
     help: ArgumentHelp(
       """
       A list of: \(EvaluationMetric.allCases.map(\.rawValue).joined(separator: ", ")) (default: loss, with accuracy for \
-      labels and mse and pearson for values).
+      labels, entity-f1 too where they mark entities of words, and mse and pearson for values).
       """, valueName: "list"))
   var metrics: String?
 
@@ -62,8 +64,9 @@ struct EvaluateCommand: ParsableCommand {
     let examples = try ExampleFile.read(data, for: &task)
     try tuned.prepare(examples)
     let answers = type(of: tuned.taskModel.head).answers
+    try EvaluationMetric.check(chosen ?? [], ofWords: answers == .labels)
     guard answers == .text else {
-      return try evaluateAnswers(tuned, examples, chosen ?? Self.metrics(of: answers), task, options, output)
+      return try evaluateAnswers(tuned, examples, chosen ?? Self.metrics(of: answers, task), task, options, output)
     }
     let metrics = chosen ?? [.loss]
     let evaluator = try Evaluator(promptedModel: tuned.promptedModel, encoder: tuned.encoder, options: options)
@@ -83,10 +86,11 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
-  private static func metrics(of answers: HeadAnswers) -> [EvaluationMetric] {
+  private static func metrics(of answers: HeadAnswers, _ task: TaskFormat?) -> [EvaluationMetric] {
     switch answers {
     case .text: [.loss]
     case .label: [.loss, .accuracy]
+    case .labels: [.loss] + EvaluationMetric.defaults(ofLabels: task?.labels ?? [])
     case .value: [.loss, .meanSquaredError, .pearson]
     }
   }

@@ -5,7 +5,7 @@ import Tokenizers
 /// A line of a task's data: a JSON object with the task's own fields.
 struct ExampleRow {
   private let value: JSONValue
-  private let source: ExampleSource
+  let source: ExampleSource
 
   /// - Throws: `TrainingError.badLine` for text that is not a JSON object.
   init(_ bytes: [UInt8], source: ExampleSource) throws {
@@ -92,6 +92,19 @@ struct ExampleRow {
       return ExampleLabel(String(decoding: bytes, as: UTF8.self), kind: isInteger ? .integer : .number)
     default: throw error("field '\(key)' is \(value.kind); a string, a number or a boolean is needed")
     }
+  }
+
+  /// The row's `prediction`: a text, a number or a boolean, or a list of these.
+  func prediction() throws -> PredictionFile.Prediction {
+    guard let prediction = value["prediction"] else { throw error("field 'prediction' is missing") }
+    func text(_ value: JSONValue) throws -> String {
+      guard let text = Self.text(value) else {
+        throw error("field 'prediction' is \(value.kind), not text or a number, nor a list of them")
+      }
+      return text
+    }
+    guard case .array(let items) = prediction.content else { return .text(try text(prediction)) }
+    return .list(try items.map(text))
   }
 
   // MARK: - Words
