@@ -17,11 +17,18 @@ public final class PipelineTokenizer: Tokenizer {
     var prefix: [Int32] = []
     var suffix: [Int32] = []
     var specialTokens = SpecialTokens()
+
+    /// Parts that put a space in front of each text as GPT-2's pre-tokenizer can.
+    func spaced(splitsWords: Bool) -> Parts {
+      var parts = self
+      parts.preTokenizer = [.byteLevel(addsPrefixSpace: true, splitsWords: splitsWords)]
+      return parts
+    }
   }
 
   private let model: TokenModel
-  /// Words inside a text have a space in front, which the pre-tokenizer does not put there by itself.
-  private let spacesWords: Bool
+  /// The same with a space in front of what it reads; nil where words come without one, or have one anyway.
+  private let wordTokenizer: PipelineTokenizer?
   private let parts: Parts
   private let preTokenization: PreTokenization
   /// The UTF-8 form of the character that pieces can be cut in front of, or empty.
@@ -42,7 +49,12 @@ public final class PipelineTokenizer: Tokenizer {
     let takesBytes = if case .bytes = model { true } else { false }
     preTokenization = PreTokenization(parts.preTokenizer, leavesBytes: takesBytes)
     boundary = model.boundary.map { UTF8Scalars.encode([$0]) } ?? []
-    spacesWords = if case .byteLevel(addsPrefixSpace: false, _) = parts.preTokenizer.last { true } else { false }
+    wordTokenizer =
+      if case .byteLevel(addsPrefixSpace: false, let splitsWords) = parts.preTokenizer.first,
+        parts.preTokenizer.count == 1
+      {
+        PipelineTokenizer(model: model, parts: parts.spaced(splitsWords: splitsWords))
+      } else { nil }
     let vocabulary = model.vocabulary
     vocabularySize =
       vocabulary.count + parts.addedTokens.tokens.count(where: { vocabulary[$0.token.content] == nil })
@@ -71,18 +83,8 @@ public final class PipelineTokenizer: Tokenizer {
   }
 
   public func encode(words: [String]) -> [[Int32]] {
-    words.map { encode(spacesWords && needsSpace($0) ? " " + $0 : $0, addSpecialTokens: false) }
-  }
-
-  /// Whether a word begins with neither a space nor an added token, which has none in front.
-  private func needsSpace(_ word: String) -> Bool {
-    var word = word
-    return word.withUTF8 { bytes in
-      guard let first = parts.addedTokens.split(bytes, 0..<bytes.count, .beforeNormalizing).first,
-        case .text = first
-      else { return false }
-      return bytes[0] != UInt8(ascii: " ")
-    }
+    let tokenizer = wordTokenizer ?? self
+    return words.map { tokenizer.encode($0, addSpecialTokens: false) }
   }
 
   /// Encodes a stretch of text as it was given.

@@ -22,8 +22,8 @@ public protocol Tokenizer: Sendable {
 
   /// The ids of each of several words, which stand in one text with a space between.
   ///
-  /// As transformers has them with `is_split_into_words`, and with `add_prefix_space` where a tokenizer works on bytes:
-  /// each word is put into tokens for itself.
+  /// As transformers has them with `is_split_into_words`: each word is put into tokens for itself. Tokenizers that split
+  /// as GPT-2's does have a space in front of each, which transformers calls `add_prefix_space` and asks for with them.
   func encode(words: [String]) -> [[Int32]]
 
   /// The text of ids.
