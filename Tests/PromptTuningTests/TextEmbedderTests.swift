@@ -57,7 +57,9 @@ import Tokenizers
     return vector.map { $0 / length }
   }
 
-  @Test(arguments: Backends.available, ["bert", "gpt2", "t5"]) func pooling(_ device: TestBackend, _ family: String) throws {
+  @Test(arguments: Backends.available, ["bert", "gpt2", "t5"]) func pooling(_ device: TestBackend, _ family: String)
+    throws
+  {
     let backend = try device.make()
     let model =
       try family == "gpt2" ? TinyModel.gpt2(on: backend) : Self.model(family == "t5" ? Self.t5 : Self.bert, on: backend)
