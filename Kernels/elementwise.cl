@@ -1,7 +1,7 @@
 // Sums, products, scaling, activations and dropout, element by element.
 //
 // Kernels: add, multiply, add_row, multiply_row, scale, add_scaled, scale_rows, activation, activation_backward, gated,
-// gated_backward, round_bf16, dropout. An output may be the input in the same place.
+// gated_backward, dropout. An output may be the input in the same place.
 // Build parameters: those of lanes.cl. Global size: GROUP times the number of blocks (or of rows, for the _row forms).
 
 #include "lanes.cl"
@@ -102,18 +102,6 @@ __kernel void gated_backward(
     const vec u = load(up + i, left, 0);
     store(c * u * slope(g, kind), gate_gradient + i, left);
     store(c * activate(g, kind), up_gradient + i, left);
-  }
-}
-
-// Rounds to the nearest bfloat16 value, ties to even; NaN stays NaN.
-__kernel void round_bf16(TENSOR(const float, x), TENSOR(float, output), ulong n) {
-  OPEN(x); OPEN(output);
-  FOR_BLOCK(i, n) {
-    const int left = LEFT(i, n);
-    const vec v = load(x + i, left, 0);
-    const ivec bits = AS_IVEC(v);
-    const vec rounded = AS_VEC((bits + 0x7FFF + ((bits >> 16) & 1)) & (int)0xFFFF0000);
-    store(v == v ? rounded : v, output + i, left);
   }
 }
 

@@ -6,7 +6,8 @@
 // Build parameters:
 //   ROWS            rows of a tile, 1 ... 8
 //   COLUMN_VECTORS  vectors of 16 columns of a tile
-//   PAIRED          whether the panels hold pairs of bfloat16 values
+//   PAIRED          1: the panels hold pairs of bfloat16 values; 2: A does so, too, as matmul_pack.cl makes them
+//   DOT             how pairs are multiplied with PAIRED 2: see pairs.cl
 // Work-group size 1. Neighbouring work-groups share a panel, which stays in the cache.
 
 #ifndef ROWS
@@ -24,6 +25,7 @@
 
 #include "lanes.cl"
 #include "functions.cl"
+#include "pairs.cl"
 
 #if PAIRED
 typedef uint panel_type;
@@ -31,6 +33,25 @@ typedef uint panel_type;
 typedef float panel_type;
 #endif
 
+#if PAIRED == 2
+typedef uint left_type;
+#else
+typedef float left_type;
+#endif
+
+#if PAIRED == 2
+// One step of the sums: a pair of neighbours in each row of A times a row of pairs of the panel.
+TARGET inline void multiply_add_pairs(
+    float16 sums[ROWS][COLUMN_VECTORS], const __global uint *a, const size_t places[ROWS],
+    const uint16 right[COLUMN_VECTORS]) {
+#pragma unroll
+  for (int i = 0; i < ROWS; i++) {
+    const uint16 x = (uint16)a[places[i]];
+#pragma unroll
+    for (int v = 0; v < COLUMN_VECTORS; v++) sums[i][v] = dot_pairs(x, right[v], sums[i][v]);
+  }
+}
+#else
 // One step of the sums: an element of each row of A times a row of the panel.
 inline void multiply_add(
     float16 sums[ROWS][COLUMN_VECTORS], const __global float *a, const size_t places[ROWS],
@@ -42,12 +63,14 @@ inline void multiply_add(
     for (int v = 0; v < COLUMN_VECTORS; v++) sums[i][v] = fma(x, right[v], sums[i][v]);
   }
 }
+#endif
 
 // Work-item (tile of rows, panel, batch): output = activation(alpha A op(B) + beta C + bias). The panels of a batch
 // are panel_batch apart (0: shared), those of B panel_stride, and the rows inside a panel panel_row: COLUMNS for packed
-// panels, or n to read an unpacked B as it lies, if n is a multiple of COLUMNS.
-__kernel void matmul_tiles(
-    TENSOR(const float, a), TENSOR(const panel_type, panels), TENSOR(const float, bias), TENSOR(const float, addend),
+// panels, or n to read an unpacked B as it lies, if n is a multiple of COLUMNS. With PAIRED 2 the strides of A count
+// pairs.
+__kernel TARGET void matmul_tiles(
+    TENSOR(const left_type, a), TENSOR(const panel_type, panels), TENSOR(const float, bias), TENSOR(const float, addend),
     TENSOR(float, output), int m, int n, int k, ulong a_row, ulong a_column, ulong a_batch, ulong panel_row,
     ulong panel_stride, ulong panel_batch, float alpha, float beta, int kind) {
   const int first_row = get_group_id(0) * ROWS, first_column = get_group_id(1) * COLUMNS;
@@ -64,8 +87,17 @@ __kernel void matmul_tiles(
 #pragma unroll
     for (int v = 0; v < COLUMN_VECTORS; v++) sums[i][v] = (float16)0.0f;
   }
+#if PAIRED == 2
+  for (int step = 0; step < (k + 1) / 2; step++) {
+    uint16 right[COLUMN_VECTORS];
+#pragma unroll
+    for (int v = 0; v < COLUMN_VECTORS; v++) right[v] = vload16(v, panels);
+    multiply_add_pairs(sums, a, places, right);
+    panels += panel_row;
+    a += a_column;
+  }
+#elif PAIRED
   float16 right[COLUMN_VECTORS];
-#if PAIRED
   for (int step = 0; step < k / 2; step++) {
     uint16 pair[COLUMN_VECTORS];
 #pragma unroll
@@ -86,6 +118,7 @@ __kernel void matmul_tiles(
     multiply_add(sums, a, places, right);
   }
 #else
+  float16 right[COLUMN_VECTORS];
   for (int step = 0; step < k; step++) {
 #pragma unroll
     for (int v = 0; v < COLUMN_VECTORS; v++) right[v] = vload16(v, panels);

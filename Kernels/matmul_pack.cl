@@ -1,12 +1,13 @@
-// Repacking of the right-hand side of matrix products for matmul_cpu.cl.
+// Repacking of the operands of matrix products for matmul_cpu.cl.
 //
-// Kernel: pack_b copies op(B) into panels [panel][k][16 COLUMN_VECTORS], zeros behind column n.
+// Kernels: pack_b copies op(B) into panels [panel][k][16 COLUMN_VECTORS], zeros behind column n; pack_a rounds op(A) to
+// bfloat16 and copies it to [batch][m][(k + 1) / 2] words of two neighbours, the first in the low half.
 // Build parameters:
 //   COLUMN_VECTORS   vectors of 16 columns of a panel
 //   PAIRED           panels hold bfloat16: word [panel][k / 2][column] has row k in its low half and row k + 1 in its
 //                    high half
 //   B_TYPE, ROUNDED  how B is read: see operands.cl
-// Work-group size 1; work-item (panel, block of PACKED_ROWS rows of the panel, batch).
+// Work-group size 1; work-item (panel, block of PACKED_ROWS rows of the panel, batch) or (row of A, batch).
 
 #ifndef COLUMN_VECTORS
 #define COLUMN_VECTORS 3
@@ -60,4 +61,26 @@ __kernel void pack_b(
   }
   for (int row = first; row < end; row++)
     for (int j = left; j < COLUMNS; j++) panels[(size_t)row * COLUMNS + j] = 0;
+}
+
+// Two values, rounded, as the halves of a word.
+inline uint pair(float low, float high) { return as_uint(to_bf16(low)) >> 16 | (as_uint(to_bf16(high)) & 0xFFFF0000u); }
+
+__kernel void pack_a(
+    TENSOR(const float, a), TENSOR(uint, output), int k, ulong a_row, ulong a_column, ulong a_batch) {
+  const size_t row = get_group_id(0), batch = get_group_id(1), words = (k + 1) / 2;
+  a += a_first + batch * a_batch + row * a_row;
+  output += output_first + (batch * get_num_groups(0) + row) * words;
+  size_t word = 0;
+  if (a_column == 1) {
+    for (; word + 8 <= k / 2; word += 8) {
+      const uint16 bits = as_uint16(vload16(0, a + 2 * word));
+      uint16 rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
+      rounded = select(rounded, bits | 0x400000u, (bits & 0x7FFFFFFFu) > 0x7F800000u);
+      vstore8((rounded.even >> 16) | rounded.odd, 0, output + word);
+    }
+  }
+  for (; word < words; word++)
+    output[word] =
+        pair(a[2 * word * a_column], 2 * word + 1 < (size_t)k ? a[(2 * word + 1) * a_column] : 0.0f);
 }

@@ -16,7 +16,7 @@ typedef half b_type;
 // The nearest bfloat16 value, ties to even; NaN stays NaN.
 inline float to_bf16(float x) {
   const uint bits = as_uint(x);
-  return isnan(x) ? x : as_float((bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u);
+  return as_float(isnan(x) ? (bits | 0x400000u) & 0xFFFF0000u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u);
 }
 
 #if ROUNDED

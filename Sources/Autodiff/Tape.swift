@@ -31,6 +31,8 @@ public final class Tape {
   ///
   /// Slow.
   public let checksFiniteness: Bool
+  /// Layers keep what they read alone, and compute what is inside them again in the backward pass.
+  public let recomputesLayers: Bool
 
   private struct Node {
     let outputs: [Variable]
@@ -38,14 +40,43 @@ public final class Tape {
     let vjp: (_ cotangents: [Tensor?], _ wanted: [Bool]) throws -> [Tensor?]
   }
 
-  private var nodes: [Node] = []
-  private var variables: [ObjectIdentifier: Variable] = [:]
-  private var scopes: [String] = []
+  /// The variables of parameters, one table for a tape and those inside it.
+  private final class Parameters {
+    /// Whether the outermost tape records.
+    let isRecording: Bool
+    var variables: [ObjectIdentifier: Variable] = [:]
 
-  public init(_ backend: any ComputeBackend, isRecording: Bool = true, checksFiniteness: Bool = false) {
+    init(isRecording: Bool) { self.isRecording = isRecording }
+  }
+
+  private var nodes: [Node] = []
+  private let parameters: Parameters
+  private var scopes: [String]
+  /// Differentiable values that operations on a tape without a record read: each once, in order.
+  private var read: [Variable] = []
+
+  public init(
+    _ backend: any ComputeBackend, isRecording: Bool = true, checksFiniteness: Bool = false,
+    recomputesLayers: Bool = false
+  ) {
     self.backend = backend
     self.isRecording = isRecording
     self.checksFiniteness = checksFiniteness
+    self.recomputesLayers = recomputesLayers
+    parameters = Parameters(isRecording: isRecording)
+    scopes = []
+  }
+
+  /// A tape for one layer of a model.
+  private init(
+    _ parent: (backend: any ComputeBackend, parameters: Parameters, checks: Bool), scopes: [String], isRecording: Bool
+  ) {
+    backend = parent.backend
+    parameters = parent.parameters
+    checksFiniteness = parent.checks
+    recomputesLayers = false
+    self.isRecording = isRecording
+    self.scopes = scopes
   }
 
   // MARK: - Values
@@ -58,11 +89,11 @@ public final class Tape {
   /// The variable of a parameter: one and the same for every use on this tape, so that gradients add up.
   public func variable(_ parameter: Parameter) -> Variable {
     let key = ObjectIdentifier(parameter)
-    if let known = variables[key] { return known }
+    if let known = parameters.variables[key] { return known }
     let variable = Variable(
-      parameter.value, requiresGradient: isRecording && parameter.isTrainable, isFrozen: !parameter.isTrainable,
+      parameter.value, requiresGradient: parameters.isRecording && parameter.isTrainable, isFrozen: !parameter.isTrainable,
       name: parameter.name)
-    variables[key] = variable
+    parameters.variables[key] = variable
     return variable
   }
 
@@ -113,7 +144,30 @@ public final class Tape {
     let requiresGradient = isRecording && inputs.contains { $0.requiresGradient }
     let variables = outputs.map { Variable($0, requiresGradient: requiresGradient, name: name) }
     if requiresGradient { nodes.append(Node(outputs: variables, inputs: inputs, vjp: vjp)) }
+    if !isRecording {
+      for input in inputs where input.requiresGradient && !read.contains(where: { $0 === input }) { read.append(input) }
+    }
     return variables
+  }
+
+  /// Records one layer of a model, named as a scope.
+  ///
+  /// On a tape that recomputes layers, the values inside are forgotten and computed again when the gradient reaches the
+  /// layer (Chen et al., 2016): what is kept of it is what it reads. The gradients are the same to the bit.
+  ///
+  /// - Parameter body: puts the layer on the tape that it is given. It must compute the same a second time, as everything
+  ///   does whose random numbers come from a seed and a stream that it was given.
+  public func layer(_ name: String, _ body: @escaping (Tape) throws -> Variable) throws -> Variable {
+    guard isRecording, recomputesLayers else { return try scope(name) { try body(self) } }
+    let (parent, inner) = ((backend, parameters, checksFiniteness), scopes + [name])
+    let forward = Tape(parent, scopes: inner, isRecording: false)
+    let output = try body(forward).value
+    let inputs = forward.read
+    return try record(name, output, inputs: inputs) { cotangent, wanted in
+      let again = Tape(parent, scopes: inner, isRecording: true)
+      let gradients = try again.gradients(of: try body(again), cotangent: cotangent)
+      return zip(inputs, wanted).map { $1 ? gradients[$0] : nil }
+    }
   }
 
   /// The gradients of `sum(output cotangent)` with respect to every trainable leaf.
@@ -127,7 +181,7 @@ public final class Tape {
     guard output.shape == cotangent.shape else {
       throw ComputeError.shapeMismatch(operation: "gradients", output.shape, cotangent.shape)
     }
-    var gradients = Gradients(variables: variables)
+    var gradients = Gradients(variables: parameters.variables)
     try gradients.accumulate(cotangent, for: output, owned: false, backend)
     while let node = nodes.popLast() {
       let cotangents = node.outputs.map { gradients.take($0) }
@@ -142,7 +196,9 @@ public final class Tape {
       for (input, part) in zip(node.inputs, parts) where input.requiresGradient {
         guard let part else { continue }
         if checksFiniteness { try check(part, "gradient of \(input.name) in \(name)") }
-        let fresh = !cotangents.contains { $0?.storage === part.storage }
+        let fresh =
+          !cotangents.contains { $0?.storage === part.storage }
+          && parts.count(where: { $0?.storage === part.storage }) == 1
         try gradients.accumulate(part, for: input, owned: fresh, backend)
       }
     }

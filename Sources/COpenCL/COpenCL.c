@@ -116,6 +116,15 @@ STATUS(clEnqueueFillBuffer,
        (cl_command_queue a, cl_mem b, const void *c, size_t d, size_t e, size_t f, cl_uint g, const cl_event
         *h, cl_event *i),
        (a, b, c, d, e, f, g, h, i))
+STATUS(clGetEventInfo,
+       (cl_event a, cl_event_info b, size_t c, void *d, size_t *e),
+       (a, b, c, d, e))
+STATUS(clGetEventProfilingInfo,
+       (cl_event a, cl_profiling_info b, size_t c, void *d, size_t *e),
+       (a, b, c, d, e))
+STATUS(clReleaseEvent,
+       (cl_event a),
+       (a))
 STATUS(clFlush,
        (cl_command_queue a),
        (a))

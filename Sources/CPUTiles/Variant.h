@@ -10,6 +10,7 @@
 #include "Rows.h"
 #include "Attention.h"
 #include "Optimizers.h"
+#include "Peak.h"
 
 const CPUTiles VARIANT = {
     .name = VARIANT_NAME,
@@ -64,4 +65,9 @@ const CPUTiles VARIANT = {
     .adafactorMoment = adafactor_moment,
     .adafactorUpdateSquares = adafactor_update_squares,
     .adafactorStep = adafactor_step,
+    .multiplyAdds = multiply_adds,
+    .peakSums = PEAK_SUMS,
+#ifdef PAIRS
+    .multiplyAddPairs = multiply_add_pairs,
+#endif
 };

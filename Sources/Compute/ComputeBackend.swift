@@ -38,11 +38,18 @@ public protocol DeviceMemory: AnyObject {
   ///
   /// - Throws: what a kernel that was still running failed with.
   func synchronize() throws
+
+  /// Notes in a profile when each command ran on the device, from now on.
+  ///
+  /// - Returns: whether it does. A backend that has finished when a call returns leaves that to the caller's clock; the
+  ///   default body does so.
+  func recordCommands(in profile: Profile) throws -> Bool
 }
 
 extension DeviceMemory {
   public func owns(_ tensor: Tensor) -> Bool { true }
   public func driverObjects() throws -> [String: Int] { [:] }
+  public func recordCommands(in profile: Profile) throws -> Bool { false }
 }
 
 /// A device that can train and run a transformer.
@@ -58,7 +65,7 @@ extension DeviceMemory {
 /// through as IEEE arithmetic has it; an output without elements is never asked for.
 public protocol ComputeBackend: DeviceMemory, MatmulKernels, SoftmaxKernels, NormalizationKernels, ActivationKernels,
   ElementwiseKernels, RowKernels, RotaryKernels, CrossEntropyKernels, AttentionKernels, OptimizerKernels,
-  ReductionKernels, DropoutKernels, BuiltinKernels
+  ReductionKernels, DropoutKernels, BuiltinKernels, PeakKernels
 {
 }
 

@@ -7,6 +7,10 @@ public struct KernelBenchmark: Sendable {
   public var operation: String { description.operation }
   /// Operations and bytes of one forward call.
   public let work: Work
+  /// Operations and bytes of the gradient of the first input.
+  public let gradientWork: Work
+  /// Operands are rounded to bfloat16 before they are multiplied.
+  public let roundsOperands: Bool
   private let description: ConformanceCase
 
   /// The benchmarks, in the order in which they run.
@@ -23,7 +27,10 @@ public struct KernelBenchmark: Sendable {
     self.description = description
     let operation = try OperationTable.operation(description.operation)
     // Shapes and types decide the work, not the contents.
-    work = operation.work(try description.call(of: operation) { HostTensor($0.shape, .double([])) })
+    let call = try description.call(of: operation) { HostTensor($0.shape, $0.dtype == .bf16 ? .bf16([]) : .double([])) }
+    work = operation.work(call)
+    gradientWork = operation.gradientWork(call)
+    roundsOperands = description.attributes["roundsOperands"] == true
   }
 
   /// The sizes by the names that the table of figures uses: m, n, k of products, else rows and columns.

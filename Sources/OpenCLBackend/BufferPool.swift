@@ -19,7 +19,7 @@ final class BufferPool {
   private(set) var live = 0
   /// Those of them that wait for reuse.
   var kept: Int { free.values.reduce(0) { $0 + $1.count } }
-  private let context: cl_context
+  let context: cl_context
   private let device: OpenCLDevice
   private let limit: Int
   private let sizes: BufferSizes

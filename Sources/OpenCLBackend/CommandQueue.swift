@@ -3,8 +3,10 @@ import Compute
 
 /// The in-order queue of a device, with its errors made readable.
 final class CommandQueue {
-  private let queue: cl_command_queue
+  private var queue: cl_command_queue
   private let device: OpenCLDevice
+  /// Takes the events of commands; nil unless a profile asked for them.
+  private var recorder: CommandRecorder?
   /// Host writes, fills and copies replace whole buffers.
   ///
   /// A checking driver may note what is initialised per command and forget, with a part, the rest (Oclgrind does).
@@ -17,12 +19,7 @@ final class CommandQueue {
   private static let stagingLimit = 1 << 20
 
   init(context: cl_context, handle: cl_device_id, device: OpenCLDevice, writesWhole: Bool) throws {
-    var status: cl_int = CL_SUCCESS
-    guard let queue = clCreateCommandQueue(context, handle, 0, &status), status == CL_SUCCESS else {
-      throw ComputeError.deviceFailure(
-        device: device.id, code: OpenCLStatus.name(status), operation: "clCreateCommandQueue", detail: device.name)
-    }
-    self.queue = queue
+    queue = try Self.create(context, handle, device, properties: 0)
     self.device = device
     self.writesWhole = writesWhole
   }
@@ -33,10 +30,46 @@ final class CommandQueue {
     clReleaseCommandQueue(queue)
   }
 
+  private static func create(
+    _ context: cl_context, _ handle: cl_device_id, _ device: OpenCLDevice, properties: cl_command_queue_properties
+  ) throws -> cl_command_queue {
+    var status: cl_int = CL_SUCCESS
+    guard let queue = clCreateCommandQueue(context, handle, properties, &status), status == CL_SUCCESS else {
+      throw ComputeError.deviceFailure(
+        device: device.id, code: OpenCLStatus.name(status), operation: "clCreateCommandQueue", detail: device.name)
+    }
+    return queue
+  }
+
   func finish() throws {
     let status = clFinish(queue)
     releaseStaged()
     try check(status, "clFinish", "")
+    try recorder?.collect(waiting: true)
+  }
+
+  /// Notes in a profile when each command ran, from now on.
+  ///
+  /// The queue is replaced by one whose commands carry times, so that without a profile nothing is paid for them.
+  func record(in profile: Profile, context: cl_context, handle: cl_device_id) throws {
+    try finish()
+    let timed = try Self.create(
+      context, handle, device, properties: cl_command_queue_properties(CL_QUEUE_PROFILING_ENABLE))
+    clReleaseCommandQueue(queue)
+    queue = timed
+    recorder = CommandRecorder(profile: profile, device: device)
+  }
+
+  /// Gives a command to the queue, and its event to the recorder.
+  private func submit(
+    _ name: String, _ call: String, _ detail: @autoclosure () -> String,
+    _ enqueue: (UnsafeMutablePointer<cl_event?>?) -> cl_int
+  ) throws {
+    guard let recorder else { return try check(enqueue(nil), call, detail()) }
+    let time = recorder.profile.now
+    var event: cl_event?
+    try check(enqueue(&event), call, detail())
+    if let event { try recorder.add(event, name, enqueuedAt: time) }
   }
 
   /// Fills a whole buffer with bits that are NaN as floats and -1 as integers.
@@ -55,9 +88,9 @@ final class CommandQueue {
   }
 
   private func writeBlocking(_ bytes: UnsafeRawBufferPointer, to buffer: cl_mem, at offset: Int = 0) throws {
-    let status = clEnqueueWriteBuffer(
-      queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, bytes.baseAddress, 0, nil, nil)
-    try check(status, "clEnqueueWriteBuffer", "\(bytes.count) bytes")
+    try submit("write", "clEnqueueWriteBuffer", "\(bytes.count) bytes") {
+      clEnqueueWriteBuffer(queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, bytes.baseAddress, 0, nil, $0)
+    }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, to target: DeviceBuffer, at offset: Int) throws {
@@ -72,14 +105,15 @@ final class CommandQueue {
     copy.copyMemory(from: source, byteCount: bytes.count)
     staged.append(copy)
     stagedBytes += bytes.count
-    let status = clEnqueueWriteBuffer(queue, buffer, cl_bool(CL_FALSE), offset, bytes.count, copy, 0, nil, nil)
-    try check(status, "clEnqueueWriteBuffer", "\(bytes.count) bytes")
+    try submit("write", "clEnqueueWriteBuffer", "\(bytes.count) bytes") {
+      clEnqueueWriteBuffer(queue, buffer, cl_bool(CL_FALSE), offset, bytes.count, copy, 0, nil, $0)
+    }
   }
 
   func read(_ buffer: cl_mem, at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws {
-    let status = clEnqueueReadBuffer(
-      queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, bytes.baseAddress, 0, nil, nil)
-    try check(status, "clEnqueueReadBuffer", "\(bytes.count) bytes")
+    try submit("read", "clEnqueueReadBuffer", "\(bytes.count) bytes") {
+      clEnqueueReadBuffer(queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, bytes.baseAddress, 0, nil, $0)
+    }
     releaseStaged()  // the queue has passed every earlier transfer
   }
 
@@ -88,8 +122,9 @@ final class CommandQueue {
       return try [Float](repeating: value, count: count).withUnsafeBytes { try replace(buffer, at: offset, with: $0) }
     }
     var value = value
-    let status = clEnqueueFillBuffer(queue, buffer.handle, &value, 4, offset, count * 4, 0, nil, nil)
-    try check(status, "clEnqueueFillBuffer", "\(count * 4) bytes")
+    try submit("fill", "clEnqueueFillBuffer", "\(count * 4) bytes") {
+      clEnqueueFillBuffer(queue, buffer.handle, &value, 4, offset, count * 4, 0, nil, $0)
+    }
   }
 
   func copy(
@@ -100,8 +135,9 @@ final class CommandQueue {
       try bytes.withUnsafeMutableBytes { try read(source, at: sourceOffset, into: $0) }
       return try bytes.withUnsafeBytes { try replace(target, at: targetOffset, with: $0) }
     }
-    let status = clEnqueueCopyBuffer(queue, source, target.handle, sourceOffset, targetOffset, byteCount, 0, nil, nil)
-    try check(status, "clEnqueueCopyBuffer", "\(byteCount) bytes")
+    try submit("copy", "clEnqueueCopyBuffer", "\(byteCount) bytes") {
+      clEnqueueCopyBuffer(queue, source, target.handle, sourceOffset, targetOffset, byteCount, 0, nil, $0)
+    }
   }
 
   func run(_ kernel: cl_kernel, _ name: String, groups: [Int], local: [Int], _ arguments: [KernelArgument]) throws {
@@ -112,9 +148,9 @@ final class CommandQueue {
       }
     }
     let global = zip(groups, local).map { $0 * $1 }
-    let status = clEnqueueNDRangeKernel(
-      queue, kernel, cl_uint(global.count), nil, global, local, 0, nil, nil)
-    try check(status, name, "global \(global), local \(local)")
+    try submit(name, name, "global \(global), local \(local)") {
+      clEnqueueNDRangeKernel(queue, kernel, cl_uint(global.count), nil, global, local, 0, nil, $0)
+    }
   }
 
   private func check(_ status: cl_int, _ operation: String, _ detail: String) throws {

@@ -37,11 +37,6 @@ extension OpenCLBackend {
       [.tensor(x), .tensor(factors), .tensor(output), .size(x.rowCount), .int(x.columnCount)])
   }
 
-  /// `output = x` rounded to bfloat16 values.
-  func round(_ x: Tensor, into output: Tensor) throws {
-    try runBlocks(Self.file, "round_bf16", count: x.count, [.tensor(x), .tensor(output)])
-  }
-
   // MARK: - Activations
 
   public func activation(_ kind: Activation, _ x: Tensor, into output: Tensor) throws {

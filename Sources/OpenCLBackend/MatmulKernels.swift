@@ -13,17 +13,12 @@ extension OpenCLBackend {
   public func matmul(
     _ problem: MatmulProblem, _ a: Tensor, _ b: Tensor, bias: Tensor?, addend: Tensor?, into output: Tensor
   ) throws {
-    var operands = MatmulOperands(a: a, b: b, bias: bias, addend: addend, output: output)
+    let operands = MatmulOperands(a: a, b: b, bias: bias, addend: addend, output: output)
     guard problem.k > 0 else { return try plainMatmul(problem, operands) }
     switch variant {
     case .plain: try plainMatmul(problem, operands)
     case .gpu: try localMatmul(problem, operands)
-    case .cpu:
-      if problem.roundsOperands {
-        operands.a = try allocate(a.shape, .f32)
-        try round(a, into: operands.a)
-      }
-      try tiledMatmul(problem, operands)
+    case .cpu: try tiledMatmul(problem, operands)
     }
   }
 

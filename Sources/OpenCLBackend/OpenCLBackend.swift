@@ -18,6 +18,9 @@ public final class OpenCLBackend: ComputeBackend {
   let packsBothWays: Bool
   let prefersLargeTiles: Bool
   let hasExactBuffers: Bool
+  let allowsDotProducts: Bool
+  /// Whether the processor has an instruction for dot products of bfloat16 pairs; nil before it was asked.
+  var hasDotProducts: Bool?
   var relativeBuckets: [RelativeBuckets: Tensor] = [:]
 
   /// Opens a device.
@@ -39,6 +42,7 @@ public final class OpenCLBackend: ComputeBackend {
     packsBothWays = options.packsBothWays
     prefersLargeTiles = options.prefersLargeTiles
     hasExactBuffers = options.exactBuffers
+    allowsDotProducts = options.allowsDotProducts
     let handles = try OpenCLDevices.handles(of: device)
     var status: cl_int = CL_SUCCESS
     var target: cl_device_id? = handles.device
@@ -115,6 +119,12 @@ public final class OpenCLBackend: ComputeBackend {
   public func owns(_ tensor: Tensor) -> Bool { (tensor.storage as? OpenCLStorage)?.belongs(to: pool) == true }
 
   public func synchronize() throws { try queue.finish() }
+
+  public func recordCommands(in profile: Profile) throws -> Bool {
+    let handles = try OpenCLDevices.handles(of: openCLDevice)
+    try queue.record(in: profile, context: pool.context, handle: handles.device)
+    return true
+  }
 
   func storage(of tensor: Tensor) -> OpenCLStorage {
     guard let storage = tensor.storage as? OpenCLStorage else {

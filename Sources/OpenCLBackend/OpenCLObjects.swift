@@ -3,7 +3,7 @@ import Compute
 
 /// Driver objects that a backend holds at the moment.
 ///
-/// The backend asks for no events, so there are none to release.
+/// Events are asked for under a profile alone, and released as soon as their commands are noted.
 public struct OpenCLObjects: Sendable, Hashable, Codable {
   /// Buffers, in use or kept for reuse.
   public var buffers: Int

@@ -32,11 +32,17 @@ public struct OpenCLOptions: Sendable {
   /// result. Slow. The default is whether `SOFTPROMPT_BUFFERS` is `exact`.
   public var exactBuffers: Bool
 
+  /// Let a processor's own instruction multiply pairs of bfloat16 values, where it has one.
+  ///
+  /// The default is true unless `SOFTPROMPT_DOT` is `off`.
+  public var allowsDotProducts: Bool
+
   public init(
     variant: KernelVariant? = nil, cacheFolder: String? = ProgramCache.defaultFolder(),
     kernelFolder: String? = KernelLibrary.folderFromEnvironment(), poolLimit: Int? = nil, packsBothWays: Bool = true,
     prefersLargeTiles: Bool = false,
-    exactBuffers: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_BUFFERS"] == "exact"
+    exactBuffers: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_BUFFERS"] == "exact",
+    allowsDotProducts: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_DOT"] != "off"
   ) {
     self.variant = variant
     self.cacheFolder = cacheFolder
@@ -45,7 +51,9 @@ public struct OpenCLOptions: Sendable {
     self.packsBothWays = packsBothWays
     self.prefersLargeTiles = prefersLargeTiles
     self.exactBuffers = exactBuffers
+    self.allowsDotProducts = allowsDotProducts
   }
+
   /// What `SOFTPROMPT_VARIANT` asks for.
   ///
   /// - Throws: `ComputeError.invalidArgument` if it names no variant.

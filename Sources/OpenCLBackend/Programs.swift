@@ -27,10 +27,17 @@ extension ProgramKey {
   /// The widest register tile, in vectors of 16 columns.
   static let tileVectors = 3
 
-  static func tiledMatmul(rows: Int, vectors: Int, paired: Bool) -> ProgramKey {
+  static func tiledMatmul(rows: Int, vectors: Int, pairs: TilePairs, dot: Bool) -> ProgramKey {
     ProgramKey(
-      file: "matmul_cpu.cl", parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": paired ? 1 : 0])
+      file: "matmul_cpu.cl",
+      parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": pairs.rawValue, "DOT": dot ? 1 : 0])
   }
+
+  /// The kernel that makes pairs of the rows of A.
+  static let packRows = ProgramKey(file: "matmul_pack.cl")
+
+  /// What the processor can do.
+  static let processor = ProgramKey(file: "processor.cl")
 
   static func pack(_ types: OperandTypes, vectors: Int, paired: Bool) -> ProgramKey {
     ProgramKey(
@@ -82,6 +89,7 @@ extension ProgramKey {
     var programs = lanesFiles.map { LaneShape(variant).program($0) }
     programs += types.map(plainMatmul)  // for empty sums, whatever the variant
     programs.append(plainAttention)  // for wide heads, whatever the variant
+    programs += peakWidths(variant).map(peak)
     switch variant {
     case .plain: return programs
     case .gpu:
@@ -92,9 +100,11 @@ extension ProgramKey {
         programs += [1, 2].map { localMatmul(type, chunks: $0) }
       }
     case .cpu:
+      programs += [packRows, processor, dotPeak]
       for vectors in 1...tileVectors {
         programs += tileHeights.flatMap { rows in
-          [false, true].map { tiledMatmul(rows: rows, vectors: vectors, paired: $0) }
+          TilePairs.allCases.map { tiledMatmul(rows: rows, vectors: vectors, pairs: $0, dot: false) }
+            + [tiledMatmul(rows: rows, vectors: vectors, pairs: .both, dot: true)]
         }
         programs += types.map { pack($0, vectors: vectors, paired: $0.rounded || $0.b == DType.bf16.operandNumber) }
       }

@@ -14,6 +14,19 @@ struct WeightPack: Hashable {
   var paired: Bool
 }
 
+/// Which operands of a register tile are pairs of bfloat16 values; the raw values are those of matmul_cpu.cl.
+enum TilePairs: Int, CaseIterable {
+  case none
+  /// B, which is stored so.
+  case right
+  /// Both, which are rounded.
+  case both
+
+  init(_ problem: MatmulProblem, _ operands: MatmulOperands) {
+    self = problem.roundsOperands ? .both : operands.b.dtype == .bf16 ? .right : .none
+  }
+}
+
 /// Register tiles for processors (matmul_cpu.cl).
 extension OpenCLBackend {
   private static let tileRows = 8
@@ -27,8 +40,9 @@ extension OpenCLBackend {
     let vectors = direct ?? Self.panelVectors(problem.n)
     let columns = 16 * vectors
     let panels = (problem.n + columns - 1) / columns
-    let paired = operands.b.dtype == .bf16 || problem.roundsOperands
-    let strides = MatmulStrides(problem)
+    let pairs = TilePairs(problem, operands)
+    let paired = pairs != .none
+    var strides = MatmulStrides(problem)
     let panelRows = paired ? (problem.k + 1) / 2 : problem.k
 
     var b = KernelArgument.tensor(operands.b)
@@ -42,11 +56,17 @@ extension OpenCLBackend {
       b = .storage(try packed(operands.b, pack, problem, panels: panels, panelRows: panelRows))
       if problem.sharedB { panelStrides.batch = 0 }
     }
+    var a = KernelArgument.tensor(operands.a)
+    if pairs == .both {
+      a = .storage(try packedRows(problem, operands.a, strides))
+      (strides.aRow, strides.aColumn, strides.aBatch) = (panelRows, 1, problem.m * panelRows)
+    }
     try run(
-      .tiledMatmul(rows: rows, vectors: vectors, paired: paired), "matmul_tiles",
+      .tiledMatmul(rows: rows, vectors: vectors, pairs: pairs, dot: try pairs == .both && usesDotProducts()),
+      "matmul_tiles",
       groups: [(problem.m + rows - 1) / rows, panels, problem.batch], local: [1, 1, 1],
       [
-        .tensor(operands.a), b, .optional(operands.bias), .optional(operands.addend), .tensor(operands.output),
+        a, b, .optional(operands.bias), .optional(operands.addend), .tensor(operands.output),
         .int(problem.m), .int(problem.n), .int(problem.k), .size(strides.aRow), .size(strides.aColumn),
         .size(strides.aBatch), .size(panelStrides.row), .size(panelStrides.panel), .size(panelStrides.batch),
         .float(problem.alpha), .float(problem.beta), .int(problem.activation?.number ?? 0),
@@ -68,6 +88,31 @@ extension OpenCLBackend {
       !problem.frozen, !problem.transposeB, !problem.roundsOperands, b.dtype == .f32, problem.m <= 2 * Self.tileRows
     else { return nil }
     return (1...ProgramKey.tileVectors).reversed().first { problem.n % (16 * $0) == 0 }
+  }
+
+  /// op(A) rounded to bfloat16, `[batch, m, (k + 1) / 2]` pairs of neighbours.
+  private func packedRows(_ problem: MatmulProblem, _ a: Tensor, _ strides: MatmulStrides) throws -> OpenCLStorage {
+    let target = try storage(problem.batch * problem.m * ((problem.k + 1) / 2) * 4)
+    try run(
+      .packRows, "pack_a", groups: [problem.m, problem.batch], local: [1, 1],
+      [
+        .tensor(a), .storage(target), .int(problem.k), .size(strides.aRow), .size(strides.aColumn),
+        .size(strides.aBatch),
+      ])
+    return target
+  }
+
+  /// Whether products of bfloat16 pairs are left to an instruction of the processor.
+  func usesDotProducts() throws -> Bool {
+    if let known = hasDotProducts { return known }
+    var answer = false
+    if allowsDotProducts {
+      let flag = try allocate([1], .i32)
+      try run(.processor, "bf16_dot", groups: [1], local: [1], [.tensor(flag)])
+      answer = try integers(flag)[0] == 1
+    }
+    hasDotProducts = answer
+    return answer
   }
 
   private func packed(

@@ -27,7 +27,7 @@ public enum MethodError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .refused(let reason): reason
     case .tooLong(let source, let needed, let available):
-      "\(source): the example needs \(needed) positions, the model has \(available); --truncate says what may be cut"
+      "\(source): the example needs \(needed) positions, there are \(available); --truncate says what may be cut"
     case .unknownToken(let source, let id, let vocabularySize):
       "\(source): the tokenizer gives id \(id), the model has embeddings for 0..<\(vocabularySize)"
     case .badField(let source, let key, let reason): "\(source): field '\(key)' \(reason)"

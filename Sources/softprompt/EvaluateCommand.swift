@@ -25,8 +25,9 @@ struct EvaluateCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      A list of: \(EvaluationMetric.allCases.map(\.rawValue).joined(separator: ", ")) (default: loss, with accuracy for \
-      labels, entity-f1 too where they mark entities of words, and mse and pearson for values).
+      A list of: \(EvaluationMetric.allCases.map(\.rawValue).joined(separator: ", ")) (default: loss, and those of \
+      the task's preset, else accuracy for labels, entity-f1 too where they mark entities of words, and mse and pearson \
+      for values).
       """, valueName: "list"))
   var metrics: String?
 
@@ -50,9 +51,8 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     let chosen = try metrics.map { try EvaluationMetric.list($0) }
     guard show >= 0 else { throw ValidationError("--show cannot be negative") }
-    guard show == 0 || (!json && chosen?.contains { $0.needsText } == true) else {
-      throw ValidationError("--show needs a metric of generated text (such as bleu), and does not go with --json")
-    }
+    guard show == 0 || !json else { throw ValidationError("--show does not go with --json") }
+    try checkShow(chosen ?? [.bleu])
     var options = EvaluatorOptions(batchSize: batchSize, decoding: try decoding.options(batchSize: batchSize))
     try options.validate()
     let output = predictions.map { URL(fileURLWithPath: $0) }
@@ -66,9 +66,11 @@ struct EvaluateCommand: ParsableCommand {
     let answers = type(of: tuned.taskModel.head).answers
     try EvaluationMetric.check(chosen ?? [], ofWords: answers == .labels)
     guard answers == .text else {
-      return try evaluateAnswers(tuned, examples, chosen ?? Self.metrics(of: answers, task), task, options, output)
+      return try evaluateAnswers(
+        tuned, examples, chosen ?? Self.metrics(of: answers, task), task, options, output)
     }
-    let metrics = chosen ?? [.loss]
+    let metrics = try chosen ?? Self.metrics(of: answers, task)
+    try checkShow(metrics)
     let evaluator = try Evaluator(promptedModel: tuned.promptedModel, encoder: tuned.encoder, options: options)
     let result = try evaluator.evaluate(examples, metrics: metrics, task: task)
     if let output { try PredictionRow.write(result.rows, to: output) }
@@ -86,8 +88,18 @@ struct EvaluateCommand: ParsableCommand {
     }
   }
 
-  private static func metrics(of answers: HeadAnswers, _ task: TaskFormat?) -> [EvaluationMetric] {
-    switch answers {
+  private func checkShow(_ metrics: [EvaluationMetric]) throws {
+    guard show == 0 || metrics.contains(where: \.needsText) else {
+      throw ValidationError("--show needs a metric of generated text (such as bleu)")
+    }
+  }
+
+  /// The metrics where nobody chose any: the loss, and what the task is judged by.
+  private static func metrics(of answers: HeadAnswers, _ task: TaskFormat?) throws -> [EvaluationMetric] {
+    if let preset = task?.preset {
+      return [.loss] + (try EvaluationMetric.list(Preset.named(preset).metrics.joined(separator: ",")))
+    }
+    return switch answers {
     case .text: [.loss]
     case .label: [.loss, .accuracy]
     case .labels: [.loss] + EvaluationMetric.defaults(ofLabels: task?.labels ?? [])

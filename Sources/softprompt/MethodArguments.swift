@@ -33,6 +33,12 @@ struct TemplateArguments: ParsableArguments {
       valueName: "parts"))
   var truncate: Truncation?
 
+  @Option(
+    help: ArgumentHelp(
+      "The most tokens of an example, its target included and virtual tokens not (default: what the model has room for).",
+      discussion: "Longer examples are cut where --truncate says so, else refused.", valueName: "tokens"))
+  var maxLength: Int?
+
   @OptionGroup var task: TaskArguments
 
   /// Puts what was given here over a method.

@@ -59,8 +59,9 @@ struct PretrainCommand: ParsableCommand {
       folder = opened
     }
     for path in configuration.data + configuration.validation { _ = try DocumentFile(path: path) }
-    let backend = try DeviceSelection.open(
-      configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
+    let (backend, profile) = try training.profiled(
+      DeviceSelection.open(
+        configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice))
     let source = try PretrainingSource(configuration, on: backend)
     let facts = source.model.facts
     let length = configuration.sequenceLength ?? facts.maximumPositions ?? Self.defaultLength
@@ -83,7 +84,7 @@ struct PretrainCommand: ParsableCommand {
       dryRunData: DryRunReport.Data(
         file: configuration.data.joined(separator: ", "), examples: data.count, lines: [],
         validation_examples: validation?.count),
-      json: training.json
+      json: training.json, profile: profile
     ).run()
   }
 

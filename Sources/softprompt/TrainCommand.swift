@@ -69,8 +69,9 @@ struct TrainCommand: ParsableCommand {
     configuration.truncate = try configuration.resolvedTruncation()
     var taskData = try TaskData(configuration)
     let examples = taskData.examples
-    let device = try DeviceSelection.open(
-      configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice)
+    let (device, profile) = try training.profiled(
+      DeviceSelection.open(
+        configuration.device, strict: configuration.strictDevice, notice: DeviceSelection.standardErrorNotice))
     let checked = try checkWith.map { choice in
       CheckedBackend(device, against: try DeviceSelection.open(choice, strict: true, notice: { _ in }))
     }
@@ -86,7 +87,8 @@ struct TrainCommand: ParsableCommand {
     try Self.check(head, method, start)
     var encoder = try ExampleEncoder(
       codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
-      truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength)
+      truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength,
+      maximumLength: configuration.maxLength)
     encoder.answers = try AnswerSource(type(of: head).answers, taskData.task)
     try encoder.check(has: head.wanted)
     let data = try EncodedExamples(examples, encoder: encoder, mixture: taskData.mixture)
@@ -107,9 +109,9 @@ struct TrainCommand: ParsableCommand {
     let files = PromptedModelFiles(
       task,
       settings: AdapterSettings(
-        method: method, truncation: configuration.truncate, demonstrations: demonstrations?.settings,
-        task: taskData.task, head: method.head == .languageModel ? nil : HeadRecord(head, request),
-        promptSeed: options.seed),
+        method: method, truncation: configuration.truncate, maximumLength: configuration.maxLength,
+        demonstrations: demonstrations?.settings, task: taskData.task,
+        head: method.head == .languageModel ? nil : HeadRecord(head, request), promptSeed: options.seed),
       origin: ModelOrigin(
         name: modelPath, configuration: opened.directory.configuration, companions: opened.directory.url))
     try TrainingSession(
@@ -120,7 +122,7 @@ struct TrainCommand: ParsableCommand {
       dryRunData: DryRunReport.Data(
         file: taskData.description, examples: data.count, lines: taskData.lines, labels: taskData.task?.labels ?? [],
         validation_examples: validation?.count),
-      labels: request.labels, json: training.json
+      labels: request.labels, json: training.json, profile: profile
     ).run()
     if let checked {
       DeviceSelection.standardErrorNotice(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Compute
 import LanguageModels
 import PromptTuning
 import Training
@@ -36,6 +37,11 @@ struct TrainingArguments: ParsableArguments {
 
   @Option(help: "Batches whose gradients are added up before a step, each token counting the same (default: 1).")
   var accumulate: Int?
+
+  @Flag(
+    help: ArgumentHelp(
+      "Keep no values inside layers and compute them again for the gradient: less memory, more time, the same result."))
+  var recompute = false
 
   @Flag(help: "Keep the order of the file instead of a new one in every pass.")
   var noShuffle = false
@@ -116,6 +122,12 @@ struct TrainingArguments: ParsableArguments {
   @Flag(help: "Check everything, take one step, estimate memory and time, and write nothing.")
   var dryRun = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Measure every operation: a table at the end, and trace.json in the output folder.",
+      discussion: "chrome://tracing and Perfetto open the trace. What is computed stays the same."))
+  var profile = false
+
   @Flag(help: "Print the lines of metrics.jsonl (or the dry run's report) as JSON and nothing else.")
   var json = false
 
@@ -126,6 +138,7 @@ struct TrainingArguments: ParsableArguments {
     layer.set("epochs", epochs)
     layer.set("batch-size", batchSize)
     layer.set("accumulate", accumulate)
+    layer.set("recompute", flag: recompute)
     layer.set("no-shuffle", flag: noShuffle)
     layer.set("seed", seed)
     layer.set("optimizer", optimizer?.rawValue)
@@ -147,6 +160,19 @@ struct TrainingArguments: ParsableArguments {
     layer.set("save-every", saveEvery)
     layer.set("keep", keep)
     layer.set("time-limit", timeLimit)
+  }
+
+  func validate() throws {
+    if profile, dryRun { throw ValidationError("--profile and --dry-run exclude each other: a dry run writes nothing") }
+  }
+
+  /// The device, or the device with its operations measured.
+  ///
+  /// What is measured starts here, so that loading the model is part of it.
+  func profiled(_ backend: any ComputeBackend) throws -> (backend: any ComputeBackend, profile: RunProfile?) {
+    guard profile else { return (backend, nil) }
+    let profile = try RunProfile(backend)
+    return (profile.backend, profile)
   }
 
   /// The configuration file, if any, with the command line over it.
@@ -189,6 +215,7 @@ extension ConfigurationLayer {
     set("demonstration-data", options.template.demonstrationData)
     set("retriever", options.template.retriever)
     set("truncate", Truncation.names.filter { options.template.truncate?.contains($0.value) ?? false }.map(\.name))
+    set("max-length", options.template.maxLength)
     set(options.template.task)
   }
 }

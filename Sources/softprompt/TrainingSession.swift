@@ -29,6 +29,7 @@ struct TrainingSession {
   /// The labels that a head answers with; empty for text and values.
   var labels: [String] = []
   let json: Bool
+  var profile: RunProfile?
 
   /// - Throws: `Exit.Interrupted` after an interrupt; errors of the run.
   func run() throws {
@@ -50,8 +51,10 @@ struct TrainingSession {
     Interrupts.catchSignals()
     trainer.isInterrupted = { Interrupts.isPending }
     trainer.onEvent = { reporter.show($0) }
+    trainer.profile = profile?.backend.profile
     let outcome = try trainer.run(in: folder, files: files, configuration: configuration.yaml)
     reporter.finish(outcome, output: folder.url.path)
+    try profile?.finish(in: folder.url, showsTable: !json)
     if outcome.reason == .interrupted { throw Exit.Interrupted() }
   }
 }

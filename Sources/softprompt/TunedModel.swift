@@ -93,7 +93,8 @@ struct TunedModel {
       codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(),
       texts: task?.pool(task?.inferenceTemplate.choice ?? .sampled),
       truncation: Self.truncation(arguments.template, settings, task),
-      maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length)
+      maximumPositions: opened.model.facts.maximumPositions, promptLength: prompt.length,
+      maximumLength: arguments.template.maxLength ?? settings?.maximumLength)
     encoder.answers = try AnswerSource(type(of: head).answers, task)
     try encoder.check(has: head.wanted)
     self.encoder = encoder
@@ -110,6 +111,7 @@ struct TunedModel {
       let isSame =
         adapter.settings?.task == first.settings?.task && adapter.settings?.head == first.settings?.head
         && adapter.settings?.truncation == first.settings?.truncation
+        && adapter.settings?.maximumLength == first.settings?.maximumLength
         && adapter.settings?.method.demonstrations == first.settings?.method.demonstrations
         && adapter.settings?.method.shots == first.settings?.method.shots
       guard isSame else {

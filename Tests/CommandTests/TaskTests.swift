@@ -97,6 +97,9 @@ import Testing
         "superglue/rte",
       ])
     #expect(remembered.status == 0 && remembered.output == named.output, "\(remembered.errors)")
+    // What the preset is judged by.
+    let metrics = try #require(try json(remembered.output)["metrics"] as? [String: Any])
+    #expect(metrics.keys.sorted() == ["accuracy", "loss", "perplexity"])
 
     let few = try CommandRunner.run(arguments + ["--output", output + "2", "--examples-per-label", "5"])
     #expect(few.status == 2 && few.errors.contains("'input'"), "\(few.errors)")

@@ -1,4 +1,4 @@
-import Conformance
+import Compute
 import Foundation
 import Testing
 

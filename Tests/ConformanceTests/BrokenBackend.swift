@@ -37,7 +37,9 @@ final class BrokenBackend: ForwardingBackend {
     value.isFinite ? Float(bitPattern: (value.bitPattern + 0x800) & 0xFFFF_F000) : value
   }
 
-  override func perform(_ kernel: Kernel, outputs: [Tensor], _ body: () throws -> Void) throws {
+  override func perform(
+    _ kernel: Kernel, inputs: [Tensor?], outputs: [Tensor], _ body: () throws -> Void
+  ) throws {
     guard kernel == self.kernel, outputs.indices.contains(place), !outputs[place].isEmpty else { return try body() }
     let output = outputs[place]
     let before = try bytes(of: output)
@@ -68,7 +70,7 @@ final class BrokenBackend: ForwardingBackend {
     try after.withUnsafeBytes { try base.write($0, to: output) }
   }
 
-  override func reduce(_ kernel: Kernel, _ body: () throws -> Double) throws -> Double {
+  override func reduce(_ kernel: Kernel, _ input: Tensor, _ body: () throws -> Double) throws -> Double {
     guard kernel == self.kernel, place == 0 else { return try body() }
     calls += 1
     let value = try body()

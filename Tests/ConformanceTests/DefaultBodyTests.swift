@@ -8,12 +8,14 @@ import Testing
 private final class KernelLog: ForwardingBackend {
   private(set) var kernels: Set<String> = []
 
-  override func perform(_ kernel: Kernel, outputs: [Tensor], _ body: () throws -> Void) throws {
+  override func perform(
+    _ kernel: Kernel, inputs: [Tensor?], outputs: [Tensor], _ body: () throws -> Void
+  ) throws {
     kernels.insert(kernel.rawValue)
     try body()
   }
 
-  override func reduce(_ kernel: Kernel, _ body: () throws -> Double) throws -> Double {
+  override func reduce(_ kernel: Kernel, _ input: Tensor, _ body: () throws -> Double) throws -> Double {
     kernels.insert(kernel.rawValue)
     return try body()
   }

@@ -8,12 +8,14 @@ import Testing
 private final class RecordingBackend: ForwardingBackend {
   private(set) var outputs: [Kernel: Int] = [:]
 
-  override func perform(_ kernel: Kernel, outputs: [Tensor], _ body: () throws -> Void) throws {
+  override func perform(
+    _ kernel: Kernel, inputs: [Tensor?], outputs: [Tensor], _ body: () throws -> Void
+  ) throws {
     self.outputs[kernel] = max(self.outputs[kernel] ?? 0, outputs.count)
     try body()
   }
 
-  override func reduce(_ kernel: Kernel, _ body: () throws -> Double) throws -> Double {
+  override func reduce(_ kernel: Kernel, _ input: Tensor, _ body: () throws -> Double) throws -> Double {
     outputs[kernel] = 1
     return try body()
   }

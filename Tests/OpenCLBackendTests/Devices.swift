@@ -20,6 +20,14 @@ enum Devices {
       }
     }
   }
+
+  /// The devices that run register tiles, told not to use an instruction of their processor.
+  static let withoutDotProducts: [TestBackend] = all.filter { KernelVariant.cpu.reasonToSkip(on: $0) == nil }
+    .compactMap {
+      (try? OpenCLBackend(device: $0, options: OpenCLOptions(variant: .cpu, allowsDotProducts: false))).map {
+        TestBackend(backend: $0)
+      }
+    }
 }
 
 /// A backend with a name for the test report.

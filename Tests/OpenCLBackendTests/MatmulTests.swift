@@ -44,6 +44,15 @@ extension OnDevice {
       for (number, item) in Self.cases.enumerated() { try check(device.backend, item, seed: UInt64(number)) }
     }
 
+    /// Pairs of bfloat16 values without the processor's own instruction for them.
+    @Test(arguments: Devices.withoutDotProducts)
+    func roundedProductsNeedNoInstruction(_ device: TestBackend) throws {
+      #expect(try !device.backend.usesDotProducts())
+      for (number, item) in Self.cases.enumerated() where item.rounds {
+        try check(device.backend, item, seed: UInt64(number))
+      }
+    }
+
     private func check(_ backend: OpenCLBackend, _ item: Case, seed: UInt64) throws {
       var random = Random(seed)
       let (m, n, k, batch) = (item.m, item.n, item.k, item.batch)

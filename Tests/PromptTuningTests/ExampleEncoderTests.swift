@@ -12,11 +12,12 @@ import Testing
 
   private static func encoder(
     _ template: any Template = PlainTemplate(), _ truncation: Truncation = [], positions: Int? = nil, prompt: Int = 0,
-    begin: Bool = false
+    length: Int? = nil, begin: Bool = false
   ) throws -> ExampleEncoder {
     try ExampleEncoder(
       codec: TextCodec(tokenizer: ByteTokenizer(addsBeginToken: begin), facts: TinyModel.facts()), template: template,
-      truncation: truncation, maximumPositions: positions, promptLength: prompt)
+      truncation: truncation, maximumPositions: positions, promptLength: prompt,
+      maximumLength: length)
   }
 
   @Test func plainExample() throws {
@@ -123,10 +124,24 @@ import Testing
     let error = #expect(throws: MethodError.self) { try Self.encoder(positions: 10, prompt: 2).encode(long) }
     let message = error.map { "\($0)" } ?? ""
     #expect(message.hasPrefix("data.jsonl:12: "), "\(message)")
-    #expect(message.contains("needs 10 positions, the model has 8"), "\(message)")
+    #expect(message.contains("needs 10 positions, there are 8"), "\(message)")
     #expect(try Self.encoder(positions: 12, prompt: 2).encode(long).tokenCount == 10)
     #expect(throws: MethodError.self) { try Self.encoder(positions: 11, prompt: 2).encode(long) }
     #expect(throws: MethodError.self) { try Self.encoder(positions: 10, prompt: 9) }
+  }
+
+  /// A limit of one's own counts what the model reads of the example, not the prompt.
+  @Test func aChosenLengthLimitsExamples() throws {
+    let long = Self.example("abcdef", "xy", line: 12)
+    #expect(try Self.encoder(positions: 40, prompt: 20, length: 10).encode(long).tokenCount == 10)
+    let error = #expect(throws: MethodError.self) {
+      try Self.encoder(positions: 40, prompt: 20, length: 9).encode(long)
+    }
+    #expect(error.map { "\($0)" }?.contains("data.jsonl:12: the example needs 10 positions, there are 9") == true)
+    let cut = try Self.encoder(PlainTemplate(), .inputStart, positions: 40, prompt: 20, length: 8).encode(long)
+    #expect(cut.context == Self.bytes("cdef\n") && cut.cutInputTokens == 2)
+    #expect(throws: MethodError.self) { try Self.encoder(positions: 40, prompt: 20, length: 21) }
+    #expect(throws: MethodError.self) { try Self.encoder(length: 1) }
   }
 
   @Test func inputIsCutAtEitherEnd() throws {

@@ -181,6 +181,16 @@ typedef struct CPUTiles {
   /// `parameter = keep parameter - step u`.
   void (*adafactorStep)(
       float *parameter, const float *gradient, const float *moment, float factor, float keep, float step, int64_t n);
+
+  // Peaks (Peak.h)
+
+  /// `rounds` of `peakSums` vectors `sum = factor sum + shift`; returns the sum of them all.
+  float (*multiplyAdds)(int64_t rounds, float factor, float shift);
+  /// As `multiplyAdds`, with `sum += factor shift` for a pair of bf16 values in each lane; null where the instruction
+  /// set does not multiply them.
+  float (*_Nullable multiplyAddPairs)(int64_t rounds, float factor, float shift);
+  /// Vectors that these loops add to.
+  int32_t peakSums;
 } CPUTiles;
 
 /// The variant of that number, or null where there is none or the processor cannot run it.

@@ -2,7 +2,7 @@ import Compute
 
 extension CaseTable {
   /// Cases at the sizes of GPT-2 small, to be timed; their references would take too long.
-  static let benchmarks: [ConformanceCase] = products + rowOperations + [projection, attentionStep]
+  static let benchmarks: [ConformanceCase] = products + roundedProducts + rowOperations + [projection, attentionStep]
 
   private static let products: [ConformanceCase] = [1, 16, 128, 512, 1024].flatMap { m in
     [(768, 768), (2304, 768), (3072, 768), (768, 3072), (50257, 768)].compactMap { n, k in
@@ -13,6 +13,16 @@ extension CaseTable {
         "matmul", "m=\(m),n=\(n),k=\(k)\(transposed ? ",nt" : ",nn"),frozen",
         [0: .init([m, k]), 1: .init(transposed ? [n, k] : [k, n], .normal(deviation: 0.05))],
         transposed ? ["frozen": true, "transposeB": true] : ["frozen": true])
+    }
+  }
+
+  /// With weights kept in bf16, and operands rounded to it.
+  private static let roundedProducts: [ConformanceCase] = [1, 512].flatMap { m in
+    [(3072, 768), (768, 3072)].map { n, k in
+      ConformanceCase(
+        "matmul", "m=\(m),n=\(n),k=\(k),nn,rounded,bf16,frozen",
+        [0: .init([m, k]), 1: .init([k, n], .normal(deviation: 0.05), .bf16)],
+        ["frozen": true, "roundsOperands": true])
     }
   }
 

@@ -154,4 +154,10 @@ struct AttentionOperation: ConformanceOperation {
     let bytes = call.inputs.values.reduce(0) { $0 + $1.shape.count * 4 } + call.shape(0).rows * plan.heads * 4
     return Work(flops: 2 * pairs * Double(plan.heads * (plan.width + plan.valueWidth)), bytes: Double(bytes))
   }
+
+  /// Of q, k and v together: the scores again and two products more for each of the forward pass's two.
+  func gradientWork(_ call: OperationCall) -> Work {
+    let work = work(call)
+    return Work(flops: 2.5 * work.flops, bytes: 2 * work.bytes)
+  }
 }

@@ -64,17 +64,6 @@ struct OperationCall: Sendable {
   func shape(_ index: Int) -> Shape { inputs[index]?.shape ?? [0] }
 }
 
-/// Floating-point operations and bytes that a call needs at least.
-public struct Work: Sendable, Hashable, Codable {
-  public var flops: Double
-  public var bytes: Double
-
-  public init(flops: Double, bytes: Double) {
-    self.flops = flops
-    self.bytes = bytes
-  }
-}
-
 /// What a result must be, with a bound for every element.
 struct Expectation: Sendable {
   var shape: Shape
@@ -114,6 +103,9 @@ protocol ConformanceOperation: Sendable {
   func outputShape(_ call: OperationCall) throws -> Shape
 
   func work(_ call: OperationCall) -> Work
+
+  /// The work of the gradient of the first input.
+  func gradientWork(_ call: OperationCall) -> Work
 }
 
 extension ConformanceOperation {
@@ -123,6 +115,12 @@ extension ConformanceOperation {
 
   func outputShape(_ call: OperationCall) throws -> Shape {
     try reference(call, cotangent: nil, gradients: [])["output.0"]?.shape ?? []
+  }
+
+  /// As much as the operation itself, and a cotangent to be read.
+  func gradientWork(_ call: OperationCall) -> Work {
+    let work = work(call)
+    return Work(flops: work.flops, bytes: work.bytes + 4 * Double(call.shape(0).count))
   }
 
   /// Every element read or written once, one operation each; the output is as large as the first input.

@@ -171,4 +171,7 @@ struct CrossEntropyOperation: ConformanceOperation {
     let bytes = call.inputs.values.reduce(0) { $0 + Double($1.shape.count * $1.dtype.byteCount) }
     return Work(flops: rows * Double(call.shape(0).columns) * (classes > 0 ? 2 * classes : 3), bytes: bytes)
   }
+
+  /// Of the hidden states: the projection once more, the other way round.
+  func gradientWork(_ call: OperationCall) -> Work { work(call) }
 }

@@ -201,6 +201,9 @@ struct MatmulOperation: ConformanceOperation {
       flops: 2 * Double(geometry.batch * geometry.m) * Double(geometry.n * geometry.k),
       bytes: Double(operands + geometry.shape.count * 4))
   }
+
+  /// The cotangent takes the output's place, and the gradient that of A.
+  func gradientWork(_ call: OperationCall) -> Work { work(call) }
 }
 
 /// The sums of the columns of a row-major matrix.

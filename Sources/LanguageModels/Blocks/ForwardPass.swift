@@ -30,6 +30,17 @@ final class ForwardPass {
     lastLayer = layers - 1
   }
 
+  private init(_ pass: ForwardPass, on tape: Tape) {
+    self.tape = tape
+    batch = pass.batch
+    prefixes = pass.prefixes
+    cache = pass.cache
+    lastLayer = pass.lastLayer
+  }
+
+  /// The same on a tape of its own, for a layer that is computed again.
+  func on(_ tape: Tape) -> ForwardPass { tape === self.tape ? self : ForwardPass(self, on: tape) }
+
   /// The rows of `x` that a layer has to answer for: in the last layer those that the batch asks for, else all.
   func kept(_ x: Variable, layer: Int) throws -> Variable {
     guard layer == lastLayer, let rows = batch.outputRows else { return x }

@@ -55,7 +55,7 @@ final class CausalDecoder: LanguageModel {
       return try parts.embeddingNorm?(hidden, on: tape) ?? hidden
     }
     for (layer, block) in parts.blocks.enumerated() {
-      hidden = try tape.scope("layer.\(layer)") { try block(hidden, layer: layer, pass) }
+      hidden = try tape.layer("layer.\(layer)") { [hidden] in try block(hidden, layer: layer, pass.on($0)) }
     }
     return try tape.scope("final") {
       let normed = try parts.finalNorm?(hidden, on: tape) ?? hidden

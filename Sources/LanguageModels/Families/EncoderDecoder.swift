@@ -55,9 +55,10 @@ final class EncoderDecoder: EncoderDecoderModel {
       for (layer, block) in parts.blocks.enumerated() {
         let isLast = layer == decoderLayers - 1
         let layout = isLast ? batch.outputMemoryLayout ?? batch.memoryLayout : batch.memoryLayout
-        hidden = try tape.scope("layer.\(layer)") {
+        hidden = try tape.layer("layer.\(layer)") { [hidden] tape in
           try block(
-            hidden, layer: layer, keys: memory.keys[layer], values: memory.values[layer], memoryLayout: layout, pass)
+            hidden, layer: layer, keys: memory.keys[layer], values: memory.values[layer], memoryLayout: layout,
+            pass.on(tape))
         }
       }
       return try tape.scope("final") { try parts.finalNorm(hidden, on: tape) }

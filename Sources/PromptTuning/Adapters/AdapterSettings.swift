@@ -55,6 +55,8 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public var format: Int
   public var method: Method
   public var truncation: [String]
+  /// The most tokens of an example; nil for what the model has room for.
+  public var maximumLength: Int?
   public var demonstrations: Demonstrations?
   /// How rows become examples; nil for plain rows of inputs and targets.
   public var task: TaskFormat?
@@ -64,12 +66,13 @@ public struct AdapterSettings: Sendable, Hashable, Codable {
   public var head: HeadRecord?
 
   public init(
-    method: Method, truncation: Truncation, demonstrations: Demonstrations?, task: TaskFormat? = nil,
-    head: HeadRecord? = nil, promptSeed: UInt64? = nil
+    method: Method, truncation: Truncation, maximumLength: Int? = nil, demonstrations: Demonstrations?,
+    task: TaskFormat? = nil, head: HeadRecord? = nil, promptSeed: UInt64? = nil
   ) {
     format = Self.currentFormat
     self.method = method
     self.truncation = Truncation.names.filter { truncation.contains($0.value) }.map(\.name)
+    self.maximumLength = maximumLength
     self.demonstrations = demonstrations
     self.task = task
     self.head = head

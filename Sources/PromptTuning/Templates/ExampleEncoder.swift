@@ -5,25 +5,38 @@ public struct ExampleEncoder: Sendable {
   /// The texts that put a row's fields into words; nil where examples have an input of their own.
   public let texts: TemplatePool?
   public let truncation: Truncation
-  /// Positions that examples may take: the model's less the prompt's; nil where there is no limit.
+  /// Positions that examples may take: the model's less the prompt's, or fewer where somebody chose a limit; nil where
+  /// there is none.
   public let availablePositions: Int?
   /// What is learned from an example: its target, or what a head answers for it.
   public var answers = AnswerSource.targets
 
+  /// - Parameters:
+  ///   - maximumPositions: of the model; nil where it has no limit.
+  ///   - maximumLength: the most tokens of an example, its demonstrations and its target included and virtual tokens
+  ///     not, as Dynamic Prompting's 480 (section 4); nil for as many as the model has positions for.
   /// - Throws: `MethodError.refused` if the prompt alone fills the model's positions, if what may be cut excludes itself,
   ///   or if a text has its mask where the model has no use for it.
   public init(
     codec: TextCodec, template: any Template, texts: TemplatePool? = nil, truncation: Truncation,
-    maximumPositions: Int?, promptLength: Int
+    maximumPositions: Int?, promptLength: Int, maximumLength: Int? = nil
   ) throws {
     self.codec = codec
     self.template = template
     self.texts = texts
     self.truncation = truncation
-    availablePositions = maximumPositions.map { $0 - promptLength }
+    availablePositions = [maximumPositions.map { $0 - promptLength }, maximumLength].compactMap { $0 }.min()
     if let maximumPositions, promptLength + 2 > maximumPositions {
       throw MethodError.refused(
         "a prompt of \(promptLength) tokens does not fit the model's \(maximumPositions) positions")
+    }
+    if let maximumLength, maximumLength < 2 {
+      throw MethodError.refused("--max-length \(maximumLength): an example takes at least 2 tokens")
+    }
+    if let maximumLength, let maximumPositions, maximumLength > maximumPositions - promptLength {
+      throw MethodError.refused(
+        "--max-length \(maximumLength): the model's \(maximumPositions) positions hold \(maximumPositions - promptLength) "
+          + "tokens behind a prompt of \(promptLength)")
     }
     if truncation.contains([.inputStart, .inputEnd]) {
       throw MethodError.refused("--truncate: an input is cut from its start or from its end, not both")

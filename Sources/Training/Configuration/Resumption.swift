@@ -1,10 +1,11 @@
 import Foundation
 
 extension RunConfiguration {
-  /// Keys that may change when a run goes on: places, the device, and when things happen or end.
+  /// Keys that may change when a run goes on: places, the device, what it keeps in memory, and when things happen or end.
   private static let changeable: Set<String> = [
     "model", "config-json", "tokenizer", "data", "validation", "output", "demonstration-data", "device",
-    "strict-device", "steps", "epochs", "log-every", "validate-every", "patience", "keep", "save-every", "time-limit",
+    "strict-device", "recompute", "steps", "epochs", "log-every", "validate-every", "patience", "keep", "save-every",
+    "time-limit",
   ]
 
   /// Checks that a run in a folder may go on with these settings.

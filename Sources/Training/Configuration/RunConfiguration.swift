@@ -37,6 +37,8 @@ public struct RunConfiguration: Sendable, Equatable {
   /// `bm25` or the directory of a model, for retrieved demonstrations; nil for `bm25`.
   public var retriever: String?
   public var truncate: Truncation = []
+  /// The most tokens of an example.
+  public var maxLength: Int?
 
   // MARK: - Task; nil stands for what the preset says, or for rows of inputs and targets
 

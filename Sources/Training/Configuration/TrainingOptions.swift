@@ -38,6 +38,8 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
 
   /// Examples that are computed together.
   public var batchSize = 8
+  /// Keep of each layer of the model what it reads alone, and compute the rest again in the backward pass.
+  public var recomputesLayers = false
   /// Batches whose gradients are added up before a step.
   public var accumulate = 1
   public var length = Length.epochs(1)

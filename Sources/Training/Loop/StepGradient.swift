@@ -15,10 +15,18 @@ struct StepGradient {
   /// Each row's cotangent is one over the number of all losses, so that one counts the same in a short
   /// batch as in a long one.
   ///
-  /// - Parameter step: its number, on which random choices depend.
+  /// - Parameters:
+  ///   - step: its number, on which random choices depend.
+  ///   - recomputesLayers: keep no values inside the layers of the model.
+  ///   - profile: told when the passes happened on the host, which need not wait for the device.
   init(
-    _ objective: any Objective, _ batches: [[EncodedExample]], step: Int = 1, checksFiniteness: Bool = false
+    _ objective: any Objective, _ batches: [[EncodedExample]], step: Int = 1, checksFiniteness: Bool = false,
+    recomputesLayers: Bool = false, profile: Profile? = nil
   ) throws {
+    func phase<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
+      guard let profile else { return try body() }
+      return try profile.phase(name, body)
+    }
     objective.begin(step: step)
     let backend = objective.backend
     let parameters = objective.trainableParameters
@@ -27,11 +35,11 @@ struct StepGradient {
     var isOwned = parameters.map { _ in false }
     var losses: [Tensor] = []
     for batch in batches {
-      let tape = Tape(backend, checksFiniteness: checksFiniteness)
-      let rows = try objective.losses(batch, on: tape)
+      let tape = Tape(backend, checksFiniteness: checksFiniteness, recomputesLayers: recomputesLayers)
+      let rows = try phase("forward") { try objective.losses(batch, on: tape) }
       let cotangent = try backend.allocate(rows.shape, .f32)
       try backend.fill(cotangent, with: Float(1 / Double(targets)))
-      let gradients = try tape.gradients(of: rows, cotangent: cotangent)
+      let gradients = try phase("backward") { try tape.gradients(of: rows, cotangent: cotangent) }
       for (index, parameter) in parameters.enumerated() {
         guard let part = gradients[parameter] else { continue }
         guard let sum = sums[index] else {
@@ -50,7 +58,8 @@ struct StepGradient {
     }
     gradients = sums
     // Read after everything was asked for, so that the device is waited for once.
-    loss = try losses.reduce(0) { $0 + (try backend.sum($1)) } / Double(targets)
+    let total = try phase("loss") { try losses.reduce(0) { $0 + (try backend.sum($1)) } }
+    loss = total / Double(targets)
   }
 
   private init(loss: Double, gradients: [Tensor?]) {

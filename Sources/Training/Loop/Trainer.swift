@@ -22,6 +22,8 @@ public final class Trainer {
   /// Asked between steps and between batches of a validation; true ends the run after the step in progress.
   public var isInterrupted: () -> Bool = { false }
   public var onEvent: (TrainingEvent) -> Void = { _ in }
+  /// Told when which part of the run happened; nil for no profile.
+  public var profile: Profile?
 
   private let schedule: LearningRateSchedule
   private var order: DataOrder
@@ -90,11 +92,13 @@ public final class Trainer {
       } else if options.timeLimit > 0, sitting.elapsedSeconds >= options.timeLimit {
         reason = .timeLimit
       } else {
-        try step(sitting)
+        try phase("step \(sitting.state.step + 1)") { try step(sitting) }
         if isValidationDue(sitting.state), !isInterrupted() {
           if try validate(sitting) == .interrupted { reason = .interrupted }
         }
-        if options.saveEvery > 0, sitting.state.step % options.saveEvery == 0 { try sitting.save(keep: options.keep) }
+        if options.saveEvery > 0, sitting.state.step % options.saveEvery == 0 {
+          try phase("save") { try sitting.save(keep: options.keep) }
+        }
       }
     }
     if reason != .interrupted, sitting.state.validatedStep != sitting.state.step,
@@ -102,8 +106,14 @@ public final class Trainer {
     {
       reason = .interrupted
     }
-    try sitting.save(keep: options.keep)
+    try phase("save") { try sitting.save(keep: options.keep) }
     return reason
+  }
+
+  /// Runs a part of the run under its name in the profile, if there is one.
+  private func phase<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
+    guard let profile else { return try body() }
+    return try profile.phase(name, body)
   }
 
   private func isValidationDue(_ state: TrainingState) -> Bool {
@@ -117,7 +127,7 @@ public final class Trainer {
     let clock = ContinuousClock()
     let start = clock.now
     let number = sitting.state.step + 1
-    let batches = try batches(ofStep: number)
+    let batches = try phase("batch") { try self.batches(ofStep: number) }
     let rate = schedule.rate(step: number)
     let (loss, norm) = try update(number, batches, rate: rate, sitting.optimizer)
     let examples = batches.joined()
@@ -150,16 +160,19 @@ public final class Trainer {
     -> (loss: Double, norm: Double)
   {
     let backend = objective.backend
-    let gradient = try StepGradient(objective, batches, step: number)
-    let norm = try gradient.norm(on: backend)
+    let gradient = try StepGradient(
+      objective, batches, step: number, recomputesLayers: options.recomputesLayers, profile: profile)
+    let norm = try phase("norm") { try gradient.norm(on: backend) }
     guard gradient.loss.isFinite, norm.isFinite else {
       throw NonFiniteSearch.explain(step: number, objective: objective, batches, loss: gradient.loss, norm: norm)
     }
     if number == 1, norm == 0 {
       throw TrainingError.zeroGradient(parameters: objective.trainableParameters.map(\.name))
     }
-    let clipped = try gradient.clipped(norm: norm, to: options.clipNorm, on: backend)
-    try optimizer.step(number, learningRate: rate, gradients: clipped.gradients)
+    try phase("optimizer") {
+      let clipped = try gradient.clipped(norm: norm, to: options.clipNorm, on: backend)
+      try optimizer.step(number, learningRate: rate, gradients: clipped.gradients)
+    }
     return (gradient.loss, norm)
   }
 
@@ -178,10 +191,11 @@ public final class Trainer {
     let clock = ContinuousClock()
     let start = clock.now
     let step = sitting.state.step
-    guard
-      let found = try Validation.of(
+    let found = try phase("validation") {
+      try Validation.of(
         validation, under: objective, batchSize: options.batchSize, step: step, isInterrupted: isInterrupted)
-    else { return .interrupted }
+    }
+    guard let found else { return .interrupted }
     let loss = found.loss
     let metrics = try extraMetrics?(found) ?? []
     let isBest = loss < sitting.state.best?.loss ?? .infinity

@@ -3,6 +3,7 @@ import Compute
 import Evaluation
 import Foundation
 import PromptTuning
+import Training
 
 /// `softprompt bench generate`.
 struct BenchGenerateCommand: ParsableCommand {
@@ -30,10 +31,16 @@ struct BenchGenerateCommand: ParsableCommand {
     var milliseconds_per_step: Double
     /// Bytes of weights per second that reach the arithmetic: one reading of the model a step.
     var gigabytes_per_second: Double
+    /// Bytes of weights that a step reads, which the texts of a batch share.
+    var weight_bytes_per_step: Int
+    var weight_bytes_per_token: Double
+    /// Of the measured bandwidth of copying: what reading the weights alone takes.
+    var percent_of_peak = 0.0
   }
 
   private struct Report: Encodable {
     var device: String
+    var peaks: DevicePeaks
     var generate: [Figure]
   }
 
@@ -43,22 +50,29 @@ struct BenchGenerateCommand: ParsableCommand {
     try opened.requireText()
     let prompted = PromptedModel(model: opened.model, prompt: NoPrompt())
     let stopwatch = Stopwatch(backend: backend, rounds: arguments.rounds)
-    let figures = try [1, 4, 16].map { try measure($0, prompted, opened, stopwatch) }
-    if arguments.json { return try Output.json(Report(device: backend.device.id, generate: figures)) }
-    print("\(backend.device.id): \(backend.device.name)\n")
+    let before = try DevicePeaks(measuredOn: backend)
+    var figures = try [1, 4, 16].map { try measure($0, prompted, opened, stopwatch) }
+    let peaks = before.best(try DevicePeaks(measuredOn: backend))
+    for index in figures.indices {
+      figures[index].percent_of_peak = 100 * figures[index].gigabytes_per_second / peaks.bandwidth
+    }
+    if arguments.json { return try Output.json(Report(device: backend.device.id, peaks: peaks, generate: figures)) }
+    print("\(backend.device.id): \(backend.device.name)\n\(peaks.description)")
+    print("a step reads \(Readable.bytes(opened.model.weightBytes)) of weights\n")
     Output.table(
-      ["batch", "tokens/s", "ms a step", "GB/s of weights"],
+      ["batch", "tokens/s", "ms a step", "MB of weights a token", "GB/s of weights", "% of bandwidth"],
       figures.map {
         [
           String($0.batch_size), String(format: "%.0f", $0.tokens_per_second),
-          String(format: "%.2f", $0.milliseconds_per_step), String(format: "%.1f", $0.gigabytes_per_second),
+          String(format: "%.2f", $0.milliseconds_per_step), String(format: "%.1f", 1e-6 * $0.weight_bytes_per_token),
+          String(format: "%.1f", $0.gigabytes_per_second), String(format: "%.0f", $0.percent_of_peak),
         ]
       })
   }
 
-  private func measure(_ batch: Int, _ prompted: PromptedModel, _ opened: OpenedModel, _ stopwatch: Stopwatch) throws
-    -> Figure
-  {
+  private func measure(
+    _ batch: Int, _ prompted: PromptedModel, _ opened: OpenedModel, _ stopwatch: Stopwatch
+  ) throws -> Figure {
     let contexts = RandomTokens.examples(
       batch, input: inputTokens, target: 1, vocabulary: opened.codec.tokenizer.vocabularySize
     ).map(\.context)
@@ -74,11 +88,17 @@ struct BenchGenerateCommand: ParsableCommand {
     let whole = try stopwatch.median {
       produced = try all.generate(contexts) { _, _ in }.reduce(0) { $0 + $1.tokens.count - 1 }
     }
-    let seconds = max(whole - start, 1e-9)
+    let seconds = whole - start
+    guard seconds > 0 else {
+      throw ValidationError(
+        "\(newTokens) tokens took no longer than one, so there is nothing to divide by; --new-tokens must be larger")
+    }
     let steps = Double(produced) / Double(batch)
+    let bytes = opened.model.weightBytes
+    let bandwidth = 1e-9 * Double(bytes) * steps / seconds
     return Figure(
       batch_size: batch, tokens: produced, tokens_per_second: Double(produced) / seconds,
-      milliseconds_per_step: 1e3 * seconds / max(1, steps),
-      gigabytes_per_second: 1e-9 * Double(opened.model.weightBytes) * steps / seconds)
+      milliseconds_per_step: 1e3 * seconds / max(1, steps), gigabytes_per_second: bandwidth,
+      weight_bytes_per_step: bytes, weight_bytes_per_token: Double(bytes) / Double(batch))
   }
 }

@@ -11,6 +11,10 @@ struct BenchKernelsCommand: ParsableCommand {
     discussion: """
       The cases come from the table of `softprompt conformance`. "Backward" is the gradient of the first input alone, as
       a frozen model needs it: the time of both passes less that of the forward one.
+
+      The peaks are measured first: multiply-adds in registers, and copying memory. "% of peak" is the time that a case \
+      would take if nothing but its operations, or nothing but its bytes, counted at those peaks, whichever is longer, \
+      over the time that it took.
       """)
 
   @OptionGroup var arguments: BenchArguments
@@ -18,18 +22,43 @@ struct BenchKernelsCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Only cases whose name matches.", valueName: "regex"))
   var filter: String?
 
+  /// How long a kernel took.
+  private struct Timing {
+    var operation: String
+    var benchmark: KernelBenchmark
+    var work: Work
+    /// Nil for the difference of two medians that came out as nothing, as it may on a busy machine.
+    var seconds: Double?
+  }
+
   /// A measured kernel, in the form of `bench kernels --json`.
   private struct Figure: Encodable {
     var operation: String
     var name: String
     var sizes: [String: Int]
-    var milliseconds: Double
+    var work: Work
+    var seconds: Double?
     var gflops: Double?
-    var gigabytesPerSecond: Double?
+    var bandwidth: Double?
+    var share: PeakShare?
+
+    init(_ timing: Timing, _ peaks: DevicePeaks) {
+      let benchmark = timing.benchmark
+      (operation, name, sizes) = (timing.operation, benchmark.name, benchmark.sizes)
+      let work = timing.work
+      self.work = work
+      seconds = timing.seconds
+      // Of products, and of what does many operations for every byte; elsewhere the rate says nothing.
+      let computes = work.flops > 4 * work.bytes || benchmark.operation == "matmul"
+      gflops = computes ? timing.seconds.map { 1e-9 * work.flops / $0 } : nil
+      bandwidth = timing.seconds.map { 1e-9 * work.bytes / $0 }
+      share = timing.seconds.map { peaks.share(of: work, rounded: benchmark.roundsOperands, seconds: $0) }
+    }
 
     enum CodingKeys: String, CodingKey {
-      case operation, name, m, n, k, rows, columns, milliseconds, gflops
-      case gigabytesPerSecond = "gigabytes_per_second"
+      case operation, name, m, n, k, rows, columns, milliseconds, gflops, flops, bytes, bound
+      case bandwidth = "gigabytes_per_second"
+      case percent = "percent_of_peak"
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -39,14 +68,20 @@ struct BenchKernelsCommand: ParsableCommand {
       for (size, value) in sizes {
         if let key = CodingKeys(stringValue: size) { try container.encode(value, forKey: key) }
       }
-      try container.encode(milliseconds, forKey: .milliseconds)
+      try container.encode(1e3 * (seconds ?? 0), forKey: .milliseconds)
       try container.encodeIfPresent(gflops, forKey: .gflops)
-      try container.encodeIfPresent(gigabytesPerSecond, forKey: .gigabytesPerSecond)
+      try container.encodeIfPresent(bandwidth, forKey: .bandwidth)
+      try container.encode(work.flops, forKey: .flops)
+      try container.encode(work.bytes, forKey: .bytes)
+      try container.encodeIfPresent(share?.percent, forKey: .percent)
+      try container.encodeIfPresent(share?.bound, forKey: .bound)
     }
   }
 
   private struct Report: Encodable {
     var device: String
+    var device_name: String
+    var peaks: DevicePeaks
     var kernels: [Figure]
   }
 
@@ -54,44 +89,42 @@ struct BenchKernelsCommand: ParsableCommand {
     let benchmarks = try KernelBenchmark.select(filter: filter)
     let backend = try arguments.deviceOptions.open()
     let stopwatch = Stopwatch(backend: backend, rounds: arguments.rounds)
-    let figures = try benchmarks.flatMap { try measure($0, stopwatch) }
+    let before = try DevicePeaks(measuredOn: backend)
+    let timings = try benchmarks.flatMap { try measure($0, stopwatch) }
+    let peaks = before.best(try DevicePeaks(measuredOn: backend))
+    let figures = timings.map { Figure($0, peaks) }
     if arguments.json {
-      try Output.json(Report(device: backend.device.id, kernels: figures))
+      let device = backend.device
+      try Output.json(Report(device: device.id, device_name: device.name, peaks: peaks, kernels: figures))
       return
     }
-    print("\(backend.device.id): \(backend.device.name)\n")
+    print("\(backend.device.id): \(backend.device.name)\n\(peaks.description)\n")
     Output.table(
-      ["case", "pass", "ms", "GFLOP/s", "GB/s"],
+      ["case", "pass", "ms", "GFLOP/s", "GB/s", "% of peak", "bound by"],
       figures.map { figure in
         [
           figure.name, figure.operation.hasSuffix(Self.backward) ? "backward" : "forward",
-          String(format: "%.3f", figure.milliseconds), figure.gflops.map { String(format: "%.1f", $0) } ?? "",
-          figure.gigabytesPerSecond.map { String(format: "%.1f", $0) } ?? "",
+          String(format: "%.3f", 1e3 * (figure.seconds ?? 0)), figure.gflops.map { String(format: "%.1f", $0) } ?? "",
+          figure.bandwidth.map { String(format: "%.1f", $0) } ?? "", figure.share?.text ?? "",
+          figure.share?.bound.rawValue ?? "",
         ]
       })
   }
 
   private static let backward = "Backward"
 
-  private func measure(_ benchmark: KernelBenchmark, _ stopwatch: Stopwatch) throws -> [Figure] {
+  private func measure(_ benchmark: KernelBenchmark, _ stopwatch: Stopwatch) throws -> [Timing] {
     let (forward, withGradient) = try benchmark.prepare(on: stopwatch.backend)
     let seconds = try stopwatch.median(forward)
-    let computes = benchmark.work.flops > 16 * benchmark.work.bytes / 4
-    var figures = [
-      Figure(
-        operation: benchmark.operation, name: benchmark.name, sizes: benchmark.sizes, milliseconds: 1e3 * seconds,
-        gflops: computes || benchmark.operation == "matmul" ? 1e-9 * benchmark.work.flops / seconds : nil,
-        gigabytesPerSecond: 1e-9 * benchmark.work.bytes / seconds)
+    let timing = Timing(
+      operation: benchmark.operation, benchmark: benchmark, work: benchmark.work, seconds: seconds)
+    guard let withGradient else { return [timing] }
+    let difference = try stopwatch.median(withGradient) - seconds
+    return [
+      timing,
+      Timing(
+        operation: benchmark.operation + Self.backward, benchmark: benchmark, work: benchmark.gradientWork,
+        seconds: difference > 0 ? difference : nil),
     ]
-    if let withGradient {
-      let both = try stopwatch.median(withGradient)
-      figures.append(
-        Figure(
-          operation: benchmark.operation + Self.backward, name: benchmark.name, sizes: benchmark.sizes,
-          milliseconds: 1e3 * max(0, both - seconds),
-          gflops: benchmark.operation == "matmul" && both > seconds
-            ? 1e-9 * benchmark.work.flops / (both - seconds) : nil))
-    }
-    return figures
   }
 }
