@@ -8,11 +8,7 @@ with PEFT on the same checkpoints, and compares scores, hidden states and losses
 Requires: torch transformers peft safetensors
 """
 
-import argparse
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "fixtures"))
@@ -21,11 +17,11 @@ import torch
 import transformers
 from peft import PeftModel
 from peft_families import CASES
-from safetensors.torch import load_file
-from transformers.utils import logging
+
+from peft_adapters import compare
 
 
-def outputs(directory, adapter, settings, expected):
+def outputs(directory, adapter, _, settings, expected):
     """What PEFT's model gives for the inputs of `expected`, in its order of names."""
     kind = getattr(transformers, settings["model"])
     base = kind.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
@@ -47,30 +43,5 @@ def outputs(directory, adapter, settings, expected):
     return values
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tolerance", type=float, default=1e-4, help="of the largest value (default 1e-4)")
-    arguments = parser.parse_args()
-    logging.disable_progress_bar()
-    root = Path(__file__).resolve().parent.parent
-    passed = True
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            ["swift", "test", "--filter", "PEFTFamilyTests"], cwd=root, check=True, stdout=subprocess.DEVNULL,
-            env=os.environ | {"SOFTPROMPT_WRITTEN_ADAPTERS": folder})
-        for name, settings in CASES.items():
-            directory = root / "Tests/PromptTuningTests/Fixtures" / name
-            expected = load_file(directory / "expected.safetensors")
-            for label, adapter in (("PEFT", directory / "adapter"), ("softprompt", Path(folder) / name)):
-                values = outputs(directory, adapter, settings, expected)
-                worst = max(
-                    ((value - expected[key]).abs().max() / expected[key].abs().max()).item()
-                    for key, value in values.items())
-                print(f"{name}: adapter by {label}, {len(values)} outputs, worst relative difference {worst:.1e}")
-                passed &= worst <= arguments.tolerance
-    print("passed" if passed else f"FAILED (tolerance {arguments.tolerance:g})")
-    sys.exit(0 if passed else 1)
-
-
 if __name__ == "__main__":
-    main()
+    compare(__doc__, "PEFTFamilyTests", ".", CASES, outputs)

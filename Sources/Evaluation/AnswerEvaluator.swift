@@ -31,73 +31,121 @@ public struct AnswerEvaluator {
   /// - Throws: `MethodError`; `EvaluationError.nonFiniteLoss`; `.badAnswer`; `ComputeError`.
   public func evaluate(_ examples: [Example], metrics: [EvaluationMetric], task: TaskFormat) throws -> AnswerResult {
     let encoded = try templates.map { template in try examples.map { try encoder.encode($0, template: template) } }
-    let (scores, votes) = Self.vote(average(try encoded.map { try self.scores($0) }), options.memberCount)
+    let answers = try average(try encoded.map { try self.answers($0) })
     let choices = try model.prompted.choices(of: encoded[0])
-    let isValue = type(of: model.head).answers == .value
+    let kind = type(of: model.head).answers
     let kinds = LabelKinds(examples)
     var rows: [AnswerRow] = []
+    var losses: [Double] = []
     for (place, example) in examples.enumerated() {
       guard let answer = encoded[0][place].answer else {
         throw EvaluationError.badAnswer(place: "\(example.source)", reason: "there is nothing to answer")
       }
-      let loss = LabelScores.loss(scores[place], answer)
-      guard loss.isFinite else { throw EvaluationError.nonFiniteLoss(example: "\(example.source)") }
+      let expected = answer.parts
+      let given = answers[place].map { $0.scores }
+      let votes = answers[place].map(\.label)
+      let parts = zip(given, expected).map { LabelScores.loss($0, $1) }
+      guard parts.allSatisfy(\.isFinite) else { throw EvaluationError.nonFiniteLoss(example: "\(example.source)") }
+      losses += parts
       rows.append(
         AnswerRow(
-          prediction: isValue
-            ? .number(scores[place][0]) : kinds.value((task.labels ?? [])[votes[place]]),
-          label: example.label.map { isValue ? .number(Float($0.value ?? .nan)) : kinds.value($0.text) },
-          scores: isValue ? nil : scores[place], loss: loss, position: choices?[place].position,
+          prediction: kind == .value ? .number(given[0][0]) : Self.value(votes, of: kind, kinds, task),
+          label: kind == .value
+            ? example.label.map { .number(Float($0.value ?? .nan)) }
+            : Self.value(expected.compactMap(\.classIndex), of: kind, kinds, task),
+          scores: kind == .value ? nil : kind == .labels ? .words(given) : .row(given[0]),
+          loss: parts.reduce(0, +) / Double(parts.count), position: choices?[place].position,
           length: choices?[place].length, pool_weights: choices?[place].poolWeights))
     }
-    let answers = ScoredAnswers(rows.map(\.prediction.text), for: examples, task: task)
-    var values: [String: Double?] = [:]
-    let mean = rows.isEmpty ? nil : rows.reduce(0) { $0 + $1.loss } / Double(rows.count)
-    for metric in metrics {
-      let value: Double? =
-        switch metric {
-        case .loss: mean
-        case .perplexity: isValue ? nil : Evaluator.perplexity(mean)
-        default: try metric.value(of: answers)
-        }
-      values.updateValue(value, forKey: metric.rawValue)
-    }
+    let mean = losses.isEmpty ? nil : losses.reduce(0, +) / Double(losses.count)
+    let values = try values(of: metrics, rows, examples, loss: mean, task)
     return AnswerResult(
       report: EvaluationReport(examples: examples.count, metrics: values), rows: rows,
       cutExamples: encoded[0].count { $0.cutDemonstrations > 0 || $0.cutInputTokens > 0 })
   }
 
-  /// What the head answers for each example.
-  private func scores(_ examples: [EncodedExample]) throws -> [[Float]] {
-    var results: [[Float]] = []
+  /// Labels by their numbers, as the data writes them: one, or a list of those of words.
+  private static func value(_ numbers: [Int], of kind: HeadAnswers, _ kinds: LabelKinds, _ task: TaskFormat)
+    -> AnswerRow.Value
+  {
+    let names = numbers.map { kinds.value((task.labels ?? [])[$0]) }
+    return kind == .labels ? .list(names) : names[0]
+  }
+
+  private func values(
+    of metrics: [EvaluationMetric], _ rows: [AnswerRow], _ examples: [Example], loss: Double?, _ task: TaskFormat
+  ) throws -> [String: Double?] {
+    let kind = type(of: model.head).answers
+    // Words that were cut from a row have no label here either.
+    let words =
+      kind == .labels
+      ? try ScoredWords(
+        zip(rows, examples).map { row, example in
+          ScoredWords.Row(
+            predictions: row.prediction.texts, labels: row.label?.texts ?? [], place: "\(example.source)")
+        }) : nil
+    let answers = words == nil ? ScoredAnswers(rows.map(\.prediction.text), for: examples, task: task) : nil
+    var values: [String: Double?] = [:]
+    for metric in metrics {
+      let value: Double? =
+        switch metric {
+        case .loss: loss
+        case .perplexity: kind == .value ? nil : Evaluator.perplexity(loss)
+        default: try words.map(metric.value) ?? answers.flatMap { try metric.value(of: $0) }
+        }
+      values.updateValue(value, forKey: metric.rawValue)
+    }
+    return values
+  }
+
+  /// Scores of an answer, and the label that they, or most members of an ensemble, give.
+  private struct Answer {
+    var scores: [Float]
+    var label: Int
+
+    /// - Parameter votes: one for each member.
+    init(_ votes: [[Float]]) {
+      let labels = votes.map(LabelScores.best)
+      scores = Self.mean(votes)
+      label = labels[MajorityVote.winner(labels)]
+    }
+
+    /// The mean of as many scores, place by place; a single list stays as it is.
+    static func mean(_ lists: [[Float]]) -> [Float] {
+      guard lists.count > 1 else { return lists[0] }
+      return lists[0].indices.map { place in
+        Float(lists.reduce(0.0) { $0 + Double($1[place]) } / Double(lists.count))
+      }
+    }
+  }
+
+  /// What the head answers for each example, one or several answers each: `[examples][answers][members][outputs]`.
+  private func answers(_ examples: [EncodedExample]) throws -> [[[[Float]]]] {
+    var results: [[[[Float]]]] = []
     let members = options.memberCount
-    while results.count < examples.count * members {
-      results += try model.scores(options.copies(of: options.nextBatch(examples[(results.count / members)...])))
+    while results.count < examples.count {
+      let batch = options.nextBatch(examples[results.count...])
+      var scores = try model.scores(options.copies(of: batch))[...]
+      for example in batch {
+        let count = model.answerCount(of: example)
+        let votes = (0..<members).map { _ in
+          defer { scores = scores.dropFirst(count) }
+          return Array(scores.prefix(count))
+        }
+        results.append((0..<count).map { answer in votes.map { $0[answer] } })
+      }
     }
     return results
   }
 
-  /// Of each example's answers by the members of an ensemble the mean scores and the label that most give.
-  private static func vote(_ scores: [[Float]], _ members: Int) -> (scores: [[Float]], labels: [Int]) {
-    guard members > 1 else { return (scores, scores.map(LabelScores.best)) }
-    let groups = stride(from: 0, to: scores.count, by: members).map { Array(scores[$0..<$0 + members]) }
-    let labels = groups.map { group in
-      let votes = group.map(LabelScores.best)
-      return votes[MajorityVote.winner(votes)]
-    }
-    let means = groups.map { group in
-      group[0].indices.map { place in
-        Float(group.reduce(0.0) { $0 + Double($1[place]) } / Double(members))
-      }
-    }
-    return (means, labels)
-  }
-
-  private func average(_ scores: [[[Float]]]) -> [[Float]] {
-    guard scores.count > 1 else { return scores[0] }
-    return scores[0].indices.map { example in
-      scores[0][example].indices.map { place in
-        Float(scores.reduce(0.0) { $0 + Double($1[example][place]) } / Double(scores.count))
+  /// The answers by the mean scores of several templates.
+  private func average(_ scores: [[[[[Float]]]]]) throws -> [[Answer]] {
+    scores[0].indices.map { example in
+      scores[0][example].indices.map { answer in
+        Answer(
+          scores[0][example][answer].indices.map { member in
+            Answer.mean(scores.map { $0[example][answer][member] })
+          })
       }
     }
   }
@@ -114,16 +162,23 @@ public struct AnswerResult: Sendable {
 
 /// A line of a predictions file of answers.
 public struct AnswerRow: Sendable, Hashable, Encodable {
-  /// A label as the data writes it, or a number.
+  /// A label as the data writes it, a number, or a list of the labels of words.
   public enum Value: Sendable, Hashable, Encodable {
     case string(String)
     case integer(Int)
     case boolean(Bool)
     case number(Float)
+    indirect case list([Value])
+
+    /// What metrics compare, one for each word.
+    var texts: [String] {
+      if case .list(let items) = self { items.map(\.text) } else { [text] }
+    }
 
     /// What metrics compare.
     var text: String {
       switch self {
+      case .list(let items): items.map(\.text).joined(separator: " ")
       case .string(let text): text
       case .integer(let number): String(number)
       case .boolean(let truth): String(truth)
@@ -134,6 +189,7 @@ public struct AnswerRow: Sendable, Hashable, Encodable {
     public func encode(to encoder: any Encoder) throws {
       var container = encoder.singleValueContainer()
       switch self {
+      case .list(let items): try container.encode(items)
       case .string(let text): try container.encode(text)
       case .integer(let number): try container.encode(number)
       case .boolean(let truth): try container.encode(truth)
@@ -142,11 +198,25 @@ public struct AnswerRow: Sendable, Hashable, Encodable {
     }
   }
 
+  /// Logits in the order of the labels: of a row, or of each of its words.
+  public enum Scores: Sendable, Hashable, Encodable {
+    case row([Float])
+    case words([[Float]])
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      switch self {
+      case .row(let scores): try container.encode(scores)
+      case .words(let scores): try container.encode(scores)
+      }
+    }
+  }
+
   public var prediction: Value
   public var label: Value?
-  /// Logits in the order of the labels; nil for a value.
-  public var scores: [Float]?
-  /// Cross-entropy in nats, or the squared difference.
+  /// Nil for a value.
+  public var scores: Scores?
+  /// Cross-entropy in nats, the mean over the words where each has a label; or the squared difference.
   public var loss: Double
   /// How many virtual tokens stand in front, where that is learned.
   public var position: Int?
@@ -173,7 +243,7 @@ private struct LabelKinds {
   private let common: ExampleLabel.Kind?
 
   init(_ examples: [Example]) {
-    for label in examples.lazy.compactMap(\.label) { kinds[label.text] = label.kind }
+    for label in examples.lazy.flatMap(\.labels) { kinds[label.text] = label.kind }
     let found = Set(kinds.values)
     common = found.count == 1 ? found.first : nil
   }

@@ -18,6 +18,8 @@ public enum EvaluationMetric: String, Sendable, Hashable, Codable, CaseIterable 
   case macroF1 = "macro-f1"
   /// F1 over all predictions and first targets.
   case microF1 = "micro-f1"
+  /// F1 of the entities that labels of words mark, over all rows.
+  case entityF1 = "entity-f1"
   /// F1 of the answers that are right, over all questions of MultiRC.
   case answerF1 = "f1a"
   /// The share of MultiRC's questions all of whose answers are judged right.
@@ -71,6 +73,9 @@ public enum EvaluationMetric: String, Sendable, Hashable, Codable, CaseIterable 
       return ClassificationScores.macroF1(predictions: answers.classes, labels: try answers.labels())
     case .microF1:
       return ClassificationScores.microF1(predictions: answers.classes, labels: try answers.labels())
+    case .entityF1:
+      try Self.check([self], ofWords: false)
+      return nil
     case .answerF1:
       return GroupedAnswers.answerF1(predicted: answers.yes(answers.classes), actual: answers.yes(try answers.labels()))
     case .questionMatch:

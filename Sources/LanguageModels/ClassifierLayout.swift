@@ -1,7 +1,7 @@
 import Compute
 
 /// Where a family keeps a classification head: the names and activations of its layers in a checkpoint that was trained
-/// for sequence classification, as transformers writes it.
+/// for classification of sequences or tokens, as transformers writes it.
 public struct ClassifierLayout: Sendable, Hashable {
   /// A layer in front of the scores, as wide as the hidden states.
   public struct Layer: Sendable, Hashable {
@@ -20,7 +20,7 @@ public struct ClassifierLayout: Sendable, Hashable {
   public var output: String
   public var hasBias: Bool
 
-  /// The layout of a family; nil where transformers has none that reads the encoder.
+  /// A family's layout for sequences; nil where transformers has none that reads the encoder.
   public init?(_ facts: ModelFacts) {
     switch facts.modelType {
     case "bert":
@@ -40,10 +40,26 @@ public struct ClassifierLayout: Sendable, Hashable {
     }
   }
 
+  /// A family's layout for tokens, one linear layer; nil where transformers has none that reads the encoder.
+  public init?(tokensOf facts: ModelFacts) {
+    switch facts.modelType {
+    case "bert": self.init("Bert", .every, [], output: "classifier")
+    case "roberta": self.init("Roberta", .every, [], output: "classifier")
+    case "xlm-roberta": self.init("XLMRoberta", .every, [], output: "classifier")
+    case "distilbert": self.init("DistilBert", .every, [], output: "classifier")
+    default:
+      guard facts.kind == .causal, let family = Self.causalFamilies[facts.modelType], family != "OPT" else {
+        return nil
+      }
+      let isOlder = ["GPT2", "GPTNeo", "GPTNeoX", "Bloom"].contains(family)
+      self.init(family, .every, [], output: isOlder ? "classifier" : "score")
+    }
+  }
+
   private init(
     _ family: String, _ token: StoredClassifier.Token, _ layers: [Layer], output: String, hasBias: Bool = true
   ) {
-    architecture = "\(family)ForSequenceClassification"
+    architecture = "\(family)For\(token == .every ? "Token" : "Sequence")Classification"
     self.token = token
     self.layers = layers
     self.output = output

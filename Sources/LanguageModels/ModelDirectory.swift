@@ -71,9 +71,10 @@ public struct ModelDirectory {
     _ model: any LanguageModel, classifier: SavedClassifier? = nil, configuration: ConfigurationFile, companions: URL,
     to directory: URL
   ) throws {
-    // Layers that were made anew take the place of the model's own of the same name.
-    let new = Set(classifier?.parameters.map(\.name) ?? [])
-    let parameters = model.parameters.filter { !new.contains($0.name) } + (classifier?.parameters ?? [])
+    // The classifier takes the place of what the model had, which may have other layers.
+    let own = classifier?.parameters ?? []
+    let replaced = Set((own + (classifier == nil ? [] : model.storedClassifier?.parameters ?? [])).map(\.name))
+    let parameters = model.parameters.filter { !replaced.contains($0.name) } + own
     let items = parameters.map { SafetensorsWriter.Item(name: $0.name, tensor: $0.value, on: model.backend) }
     try SafetensorsWriter.write(items, to: directory.appendingPathComponent("model.safetensors"))
     for name in Self.companions {
@@ -82,10 +83,10 @@ public struct ModelDirectory {
       try AtomicFile.write(try CheckpointError.map(source), to: directory.appendingPathComponent(name))
     }
     let dtype = parameters.allSatisfy { $0.value.dtype == .bf16 || $0.shape.rank < 2 } ? "bfloat16" : "float32"
-    var replaced: [String: Any] = ["dtype": dtype]
-    if let classifier { replaced.merge(classifier.configuration) { $1 } }
-    if configuration.keys.contains("torch_dtype") { replaced["torch_dtype"] = dtype }
+    var keys: [String: Any] = ["dtype": dtype]
+    if let classifier { keys.merge(classifier.configuration) { $1 } }
+    if configuration.keys.contains("torch_dtype") { keys["torch_dtype"] = dtype }
     try AtomicFile.write(
-      try configuration.json(replacing: replaced), to: directory.appendingPathComponent("config.json"))
+      try configuration.json(replacing: keys), to: directory.appendingPathComponent("config.json"))
   }
 }

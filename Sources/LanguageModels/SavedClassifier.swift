@@ -2,7 +2,7 @@ import Autodiff
 
 /// A classification head to write with a model, and what `config.json` says about it.
 public struct SavedClassifier {
-  /// Its tensors that are not the model's own.
+  /// Its tensors, those that the model holds included, but for layers of the model itself in front of it.
   public var parameters: [Parameter]
   /// The class that transformers opens the checkpoint with.
   public var architecture: String

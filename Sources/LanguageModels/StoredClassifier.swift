@@ -1,12 +1,14 @@
 import Autodiff
 import Compute
 
-/// A classification head that a checkpoint holds, from the final hidden state of one token to scores of labels.
+/// A classification head that a checkpoint holds, from the final hidden state of a token to scores of labels.
 public struct StoredClassifier {
   /// Whose hidden state is read.
   public enum Token: String, Sendable, Hashable {
     case first
     case last
+    /// Each one for itself: a label for every token.
+    case every
   }
 
   /// Names of the labels, in the order of the scores.

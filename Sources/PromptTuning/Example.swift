@@ -27,18 +27,21 @@ public struct Example: Sendable, Hashable {
   public var fields: ExampleFields
   /// The class or the value; nil for generation and for rows without one.
   public var label: ExampleLabel?
+  /// The row's words with their labels; nil where a row is one text.
+  public var words: LabeledWords?
   /// Which one of a line's examples this is, from 0: a line may hold several questions.
   public var part: Int
 
   public init(
     input: String, targets: [String], source: ExampleSource, fields: ExampleFields = ExampleFields(),
-    label: ExampleLabel? = nil, part: Int = 0
+    label: ExampleLabel? = nil, words: LabeledWords? = nil, part: Int = 0
   ) {
     self.input = input
     self.targets = targets
     self.source = source
     self.fields = fields
     self.label = label
+    self.words = words
     self.part = part
   }
 
@@ -55,7 +58,7 @@ public struct Example: Sendable, Hashable {
 
 extension Example: Codable {
   private enum Key: String, CodingKey {
-    case input, targets, source, fields, label, part
+    case input, targets, source, fields, label, words, part
   }
 
   public init(from decoder: any Decoder) throws {
@@ -66,6 +69,7 @@ extension Example: Codable {
       source: try values.decode(ExampleSource.self, forKey: .source),
       fields: try values.decodeIfPresent(ExampleFields.self, forKey: .fields) ?? ExampleFields(),
       label: try values.decodeIfPresent(ExampleLabel.self, forKey: .label),
+      words: try values.decodeIfPresent(LabeledWords.self, forKey: .words),
       part: try values.decodeIfPresent(Int.self, forKey: .part) ?? 0)
   }
 
@@ -77,6 +81,7 @@ extension Example: Codable {
     try values.encode(source, forKey: .source)
     if !fields.isEmpty { try values.encode(fields, forKey: .fields) }
     try values.encodeIfPresent(label, forKey: .label)
+    try values.encodeIfPresent(words, forKey: .words)
     if part != 0 { try values.encode(part, forKey: .part) }
   }
 }
@@ -125,6 +130,8 @@ public struct EncodedExample: Sendable, Hashable {
   public var target: [Int32]
   /// Where the mask token stands in the context; nil where the template has none or the model knows none.
   public var maskPosition: Int?
+  /// Where the first token of each word stands in the context, ascending; empty where the row is one text.
+  public var wordPlaces: [Int]
   /// How many tokens at the end of the context close it: an encoder's end token, in front of which a prompt behind the
   /// text stands.
   public var closing: Int
@@ -140,14 +147,15 @@ public struct EncodedExample: Sendable, Hashable {
   public var similarity: Double?
 
   public init(
-    source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil, closing: Int = 0,
-    task: Int = 0, answer: ExampleAnswer? = nil, cutDemonstrations: Int = 0, cutInputTokens: Int = 0,
+    source: ExampleSource, context: [Int32], target: [Int32], maskPosition: Int? = nil, wordPlaces: [Int] = [],
+    closing: Int = 0, task: Int = 0, answer: ExampleAnswer? = nil, cutDemonstrations: Int = 0, cutInputTokens: Int = 0,
     similarity: Double? = nil
   ) {
     self.source = source
     self.context = context
     self.target = target
     self.maskPosition = maskPosition
+    self.wordPlaces = wordPlaces
     self.closing = closing
     self.task = task
     self.answer = answer
@@ -166,4 +174,16 @@ public enum ExampleAnswer: Sendable, Hashable {
   case label(Int)
   /// A value.
   case value(Double)
+  /// The number of the class of each word.
+  case labels([Int])
+
+  /// The number of the class, where it is one.
+  public var classIndex: Int? {
+    if case .label(let label) = self { label } else { nil }
+  }
+
+  /// The answers one by one, as a head's scores have rows for them.
+  public var parts: [ExampleAnswer] {
+    if case .labels(let labels) = self { labels.map { .label($0) } } else { [self] }
+  }
 }

@@ -102,6 +102,10 @@ public struct Method: Sendable, Hashable, Codable {
     if trainable == .prompt, prompt == .none, !head.kind.isTrained {
       throw MethodError.refused("there is no prompt to train: choose --prompt static, or --trainable all or none")
     }
+    if head.kind.answers == .labels, demonstrations != .none {
+      throw MethodError.refused(
+        "demonstrations show a text with its target; --head \(head.rawValue) has a label for each word")
+    }
     if headToken != nil, !head.kind.isTrained {
       throw MethodError.refused(
         "--head-token makes no sense with --head \(head.rawValue), which reads where the model predicts a token")

@@ -23,7 +23,7 @@ extension PromptedModel {
         return try decoderStates(
           examples, of: model, reading: examples.map { _ in [model.decoderStartToken] + tokens },
           outputs: examples.map { _ in 1 }, on: tape)
-      case .first, .last, .mask, .text: return try bidirectionalStates(examples, wanted, on: tape)
+      case .first, .last, .mask, .text, .words: return try bidirectionalStates(examples, wanted, on: tape)
       }
     }
     return model.facts.kind == .causal
@@ -38,7 +38,11 @@ extension PromptedModel {
       continuations: examples.map { readsTarget ? Array($0.target.dropLast()) : [] }, sharesFront: true, on: tape)
     // Those that are wanted of each example, which lie at its end but for virtual tokens among them.
     let places = zip(examples, rows.lengths).enumerated().map { number, pair in
-      wanted == .text ? rows.textPlaces[number] : Array(pair.1 - wanted.count(of: pair.0)..<pair.1)
+      switch wanted {
+      case .text: rows.textPlaces[number]
+      case .words: pair.0.wordPlaces.map { rows.textPlaces[number][$0] }
+      default: Array(pair.1 - wanted.count(of: pair.0)..<pair.1)
+      }
     }
     let sequences = zip(rows.lengths, places).map { PackedSequence(length: $0, outputs: $0 - ($1.first ?? $0)) }
     let batch = try PackedBatch.causal(
@@ -64,6 +68,8 @@ extension PromptedModel {
       case .first: .first
       case .last: .rows(rows.lengths.map { [$0 - 1] })
       case .mask: .rows(try zip(examples, rows.textPlaces).map { [$1[try $0.requiredMaskPosition()]] })
+      case .words:
+        .rows(zip(examples, rows.textPlaces).map { example, places in example.wordPlaces.map { places[$0] } })
       case .text, .targets, .decoder: .text
       }
     return try encode(rows, outputs, on: tape)

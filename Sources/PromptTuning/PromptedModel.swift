@@ -71,9 +71,16 @@ public final class PromptedModel {
 
   /// Rows without anything shared, through a model in which they see one another.
   func encode(_ rows: PromptedRows, _ outputs: BidirectionalOutputs, on tape: Tape) throws -> Variable {
+    let isEncoderDecoder = model is any EncoderDecoderModel
     // The prefixes of an encoder-decoder belong to its decoder.
-    let prefixes = model is any EncoderDecoderModel ? nil : rows.prefixes
+    let prefixes = isEncoderDecoder ? nil : rows.prefixes
     let outputs = outputs == .text ? .rows(rows.textPlaces) : outputs
+    if isEncoderDecoder, let places = outputs.places(in: rows.lengths) {
+      // Attention with relative positions takes fewer rows than there are for the last ones: all are computed.
+      let states = try encode(rows, .all, on: tape)
+      let chosen = zip(rows.ranges, places).flatMap { range, places in places.map { Int32(range.lowerBound + $0) } }
+      return try tape.selectRows(states, try backend.indices(chosen))
+    }
     let batch = try PackedBatch.bidirectional(
       prefixLength: prefixes?.length ?? 0, promptLength: 0, rows.lengths, outputs: outputs, on: backend)
     return try model.encode(rows.embeddings, batch, prefixes: prefixes, cache: nil, on: tape)

@@ -45,7 +45,10 @@ public final class TaskModel {
     return try tape.scope("head") { try head.losses(hidden, examples, on: tape) }
   }
 
-  /// The losses of examples, and what the head answers for each of them, `[examples, answers]`; nil where it writes text.
+  /// How many answers an example has.
+  public func answerCount(of example: EncodedExample) -> Int { head.answerCount(of: example) }
+
+  /// The losses of examples, and what the head answers, `[sum of answer counts, outputs]`; nil where it writes text.
   public func assessment(_ examples: [EncodedExample], on tape: Tape) throws -> (losses: Variable, scores: Variable?) {
     let hidden = try prompted.hiddenStates(examples, head.wanted, on: tape)
     return try tape.scope("head") {
@@ -56,7 +59,7 @@ public final class TaskModel {
     }
   }
 
-  /// Scores of the labels, or a value, for each example: `[examples][answers]`.
+  /// Scores of the labels, or a value, examples end to end: `[sum of answer counts][outputs]`.
   ///
   /// - Throws: `MethodError.refused` for a head that writes text.
   public func scores(_ examples: [EncodedExample]) throws -> [[Float]] {
@@ -65,7 +68,7 @@ public final class TaskModel {
     let scores = try head.scores(hidden, examples, on: tape).value
     let values = try backend.values(scores)
     let width = scores.shape.columns
-    return examples.indices.map { Array(values[$0 * width..<($0 + 1) * width]) }
+    return (0..<scores.shape[0]).map { Array(values[$0 * width..<($0 + 1) * width]) }
   }
 }
 
@@ -79,7 +82,7 @@ extension TaskModel {
 
   /// What PEFT is told that the model is for.
   public var adapterTask: AdapterTask {
-    head.isKeptByPEFT ? .sequenceClassification : AdapterTask(prompted.model.facts.kind)
+    head.layout.map { AdapterTask(reading: $0.token) } ?? AdapterTask(prompted.model.facts.kind)
   }
 }
 

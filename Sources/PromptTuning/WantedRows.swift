@@ -16,6 +16,8 @@ public enum WantedRows: Sendable, Hashable {
   case mask
   /// Those of all tokens of the text, special tokens included, without the prompt's.
   case text
+  /// Those of the first token of each word.
+  case words
   /// That of the last one of these tokens, which the decoder behind an encoder reads after its start token.
   case decoder([Int32])
 
@@ -25,6 +27,7 @@ public enum WantedRows: Sendable, Hashable {
     case .targets: example.target.count
     case .first, .last, .mask, .decoder: 1
     case .text: example.context.count
+    case .words: example.wordPlaces.count
     }
   }
 

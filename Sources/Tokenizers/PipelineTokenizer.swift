@@ -17,9 +17,18 @@ public final class PipelineTokenizer: Tokenizer {
     var prefix: [Int32] = []
     var suffix: [Int32] = []
     var specialTokens = SpecialTokens()
+
+    /// Parts that put a space in front of each text as GPT-2's pre-tokenizer can.
+    func spaced(splitsWords: Bool) -> Parts {
+      var parts = self
+      parts.preTokenizer = [.byteLevel(addsPrefixSpace: true, splitsWords: splitsWords)]
+      return parts
+    }
   }
 
   private let model: TokenModel
+  /// The same with a space in front of what it reads; nil where words come without one, or have one anyway.
+  private let wordTokenizer: PipelineTokenizer?
   private let parts: Parts
   private let preTokenization: PreTokenization
   /// The UTF-8 form of the character that pieces can be cut in front of, or empty.
@@ -40,6 +49,12 @@ public final class PipelineTokenizer: Tokenizer {
     let takesBytes = if case .bytes = model { true } else { false }
     preTokenization = PreTokenization(parts.preTokenizer, leavesBytes: takesBytes)
     boundary = model.boundary.map { UTF8Scalars.encode([$0]) } ?? []
+    wordTokenizer =
+      if case .byteLevel(addsPrefixSpace: false, let splitsWords) = parts.preTokenizer.first,
+        parts.preTokenizer.count == 1
+      {
+        PipelineTokenizer(model: model, parts: parts.spaced(splitsWords: splitsWords))
+      } else { nil }
     let vocabulary = model.vocabulary
     vocabularySize =
       vocabulary.count + parts.addedTokens.tokens.count(where: { vocabulary[$0.token.content] == nil })
@@ -65,6 +80,11 @@ public final class PipelineTokenizer: Tokenizer {
     if addSpecialTokens { ids.append(contentsOf: parts.suffix) }
     workspaces.withLock { $0.append(workspace) }
     return ids
+  }
+
+  public func encode(words: [String]) -> [[Int32]] {
+    let tokenizer = wordTokenizer ?? self
+    return words.map { tokenizer.encode($0, addSpecialTokens: false) }
   }
 
   /// Encodes a stretch of text as it was given.

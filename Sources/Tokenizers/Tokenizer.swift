@@ -20,6 +20,12 @@ public protocol Tokenizer: Sendable {
   /// inside the text are found in either case.
   func encode(_ text: String, addSpecialTokens: Bool) -> [Int32]
 
+  /// The ids of each of several words, which stand in one text with a space between.
+  ///
+  /// As transformers has them with `is_split_into_words`: each word is put into tokens for itself. Tokenizers that split
+  /// as GPT-2's does have a space in front of each, which transformers calls `add_prefix_space` and asks for with them.
+  func encode(words: [String]) -> [[Int32]]
+
   /// The text of ids.
   ///
   /// Ids outside the vocabulary give nothing. Bytes that are not UTF-8 become U+FFFD, one for each maximal part of a
@@ -39,6 +45,10 @@ extension Tokenizer {
   /// The ids of a text as the checkpoint's tokenizer gives them by default, special tokens included.
   public func encode(_ text: String) -> [Int32] {
     encode(text, addSpecialTokens: true)
+  }
+
+  public func encode(words: [String]) -> [[Int32]] {
+    words.map { encode($0, addSpecialTokens: false) }
   }
 }
 

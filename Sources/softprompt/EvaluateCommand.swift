@@ -17,14 +17,17 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var tuned: TunedModelArguments
 
-  @Option(help: ArgumentHelp("Examples as JSON Lines with 'input' and 'target' or 'targets'.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Examples as JSON Lines with 'input' and 'target' or 'targets', or what the head reads.", valueName: "file"))
   var data: String
 
   @Option(
     help: ArgumentHelp(
       """
       A list of: \(EvaluationMetric.allCases.map(\.rawValue).joined(separator: ", ")) (default: loss, and those of \
-      the task's preset, else accuracy for labels and mse and pearson for values).
+      the task's preset, else accuracy for labels, entity-f1 too where they mark entities of words, and mse and pearson \
+      for values).
       """, valueName: "list"))
   var metrics: String?
 
@@ -61,6 +64,7 @@ struct EvaluateCommand: ParsableCommand {
     let examples = try ExampleFile.read(data, for: &task)
     try tuned.prepare(examples)
     let answers = type(of: tuned.taskModel.head).answers
+    try EvaluationMetric.check(chosen ?? [], ofWords: answers == .labels)
     guard answers == .text else {
       return try evaluateAnswers(
         tuned, examples, chosen ?? Self.metrics(of: answers, task), task, options, output)
@@ -98,6 +102,7 @@ struct EvaluateCommand: ParsableCommand {
     return switch answers {
     case .text: [.loss]
     case .label: [.loss, .accuracy]
+    case .labels: [.loss] + EvaluationMetric.defaults(ofLabels: task?.labels ?? [])
     case .value: [.loss, .meanSquaredError, .pearson]
     }
   }

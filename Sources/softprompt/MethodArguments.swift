@@ -109,11 +109,8 @@ struct HeadArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "What turns hidden states into a loss: \(Head.allCases.map(\.rawValue).joined(separator: ", ")).",
-      discussion: """
-        language-model: the target's tokens. verbalizer: the model's own scores of the label words. classifier, \
-        regressor: layers of their own, or the checkpoint's, that learn 'label'. Default: the method's; for an encoder \
-        classifier.
-        """, valueName: "head"))
+      discussion: Head.kinds.map { "\($0.name): \($0.summary). " }.joined()
+        + "Default: the method's; for an encoder classifier.", valueName: "head"))
   var head: Head?
 
   @Option(

@@ -86,6 +86,7 @@ struct TrainCommand: ParsableCommand {
     taskData.settleLabels(by: opened.model.storedClassifier, unlessChosen: configuration)
     let request = Self.headRequest(method, taskData.task, opened, configuration)
     let head = try method.head.kind.init(request)
+    try Self.check(head, method, start)
     var encoder = try ExampleEncoder(
       codec: opened.codec, template: demonstrations?.template ?? PlainTemplate(), texts: taskData.task?.pool(),
       truncation: configuration.truncate, maximumPositions: facts.maximumPositions, promptLength: method.promptLength,
@@ -173,13 +174,21 @@ struct TrainCommand: ParsableCommand {
       ? .regressor : .classifier
   }
 
+  /// - Throws: `MethodError.refused` for a new head that nothing trains.
+  private static func check(_ head: any TaskHead, _ method: Method, _ start: PromptInitialization) throws {
+    guard method.trainable == .none, let new = head.parameters.first else { return }
+    if case .adapter(let adapter) = start, adapter.modules.contains(where: { $0.name == new.name }) { return }
+    throw MethodError.refused(
+      "--trainable none: the head's '\(new.name)' is new and would stay random; --trainable prompt trains it")
+  }
+
   private static func headRequest(
     _ method: Method, _ task: TaskFormat?, _ opened: OpenedModel, _ configuration: RunConfiguration
   ) -> HeadRequest {
     let labels: [String] =
       switch method.head.kind.answers {
       case .text: []
-      case .label: task?.labels ?? []
+      case .label, .labels: task?.labels ?? []
       // None, unless somebody chose them, which a regressor refuses.
       case .value: configuration.labels
       }

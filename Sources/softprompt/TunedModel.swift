@@ -41,6 +41,7 @@ struct TunedModelArguments: ParsableArguments {
     var format = try template.task.options().format(
       over: settings?.task, readsRows: chosen.map { $0.kind.answers != .text } ?? false)
     if chosen?.kind.answers == .value { format?.labelsAreValues = true }
+    if chosen?.kind.answers == .labels { try format?.readWords() }
     return format
   }
 }
@@ -83,7 +84,7 @@ struct TunedModel {
       prompt = NoPrompt()
     }
     let tensors = try adapter?.modules ?? SavedModule.readOwn(opened.directory.url)
-    let head = try Self.head(arguments, settings, tensors, opened, &task)
+    let head = try Self.head(arguments, settings, tensors, adapter?.task, opened, &task)
     taskModel = TaskModel(PromptedModel(model: opened.model, prompt: prompt), head: head)
     try SavedModule.install(
       tensors, into: taskModel.parameters, path: adapter?.path ?? opened.directory.url.path, on: backend)
@@ -121,12 +122,15 @@ struct TunedModel {
 
   /// The head: what the options say, else what was trained, else the classifier of an encoder's checkpoint.
   private static func head(
-    _ arguments: TunedModelArguments, _ settings: AdapterSettings?, _ tensors: [SavedModule], _ opened: OpenedModel,
-    _ task: inout TaskFormat?
+    _ arguments: TunedModelArguments, _ settings: AdapterSettings?, _ tensors: [SavedModule],
+    _ adapterTask: AdapterTask?, _ opened: OpenedModel, _ task: inout TaskFormat?
   ) throws -> any TaskHead {
     let model = opened.model
     let stored = model.storedClassifier
-    var record = settings?.head ?? HeadRecord(tensors, model.facts, labels: task?.labels ?? stored?.labels ?? [])
+    var record =
+      settings?.head
+      ?? HeadRecord(
+        tensors, model.facts, task: adapterTask, labels: task?.labels ?? stored?.labels ?? [])
     if record == nil, let stored, model.facts.kind == .encoder || arguments.head.head?.kind.isTrained == true {
       record = HeadRecord(stored)
     }
@@ -135,11 +139,11 @@ struct TunedModel {
         throw MethodError.refused("--head \(chosen.rawValue) was not trained: the model and the adapter hold none")
       }
       let labels = task?.labels ?? task?.labelWords ?? []
-      if chosen.kind.answers == .label { task?.labels = labels }
+      if chosen.kind.answers.areLabels { task?.labels = labels }
       return try chosen.kind.init(
         HeadRequest(
           model: model, codec: opened.codec, token: arguments.head.headToken, labels: labels,
-          labelWords: chosen.kind.answers == .label ? task?.labelWords : nil, trainable: .none))
+          labelWords: chosen.kind.answers.areLabels ? task?.labelWords : nil, trainable: .none))
     }
     guard let record, record.kind != .languageModel else {
       try opened.requireText()
@@ -148,14 +152,15 @@ struct TunedModel {
     guard arguments.head.headToken == nil || arguments.head.headToken == record.token else {
       throw MethodError.refused("--head-token: the head was trained on another one")
     }
-    if record.kind.kind.answers == .label, let labels = task?.labels, labels.count != record.labels.count {
+    if record.kind.kind.answers.areLabels, let labels = task?.labels, labels.count != record.labels.count {
       throw MethodError.refused(
         "\(labels.count) labels (\(labels.joined(separator: ", "))), the head was trained on \(record.labels.count)")
     }
     if record.kind.kind.answers == .value { task = task ?? TaskFormat(labelsAreValues: true) }
-    if record.kind.kind.answers == .label, task?.labels == nil {
+    if record.kind.kind.answers.areLabels {
       var format = task ?? TaskFormat()
-      format.labels = record.labels
+      format.labels = format.labels ?? record.labels
+      if record.kind.kind.answers == .labels { try format.readWords() }
       task = format
     }
     return try record.head(of: model, opened.codec).head

@@ -217,6 +217,7 @@ import Testing
     (["--head", "classifier", "--template", "{text}", "--label-words", "bad,good"], "verbalizer"),
     (["--head", "language-model", "--template", "{text}"], "is an encoder"),
     (["--head", "mask", "--template", "{text}"], "head"),
+    (["--head", "classifier", "--template", "{text}", "--trainable", "none"], "would stay random"),
   ]) func whatMakesNoSenseIsRefused(_ arguments: [String], _ reason: String) throws {
     let setting = try Setting()
     let result = try setting.train("run", arguments)

@@ -27,7 +27,7 @@ import Testing
       let model = try ModelDirectory(directory).load(on: backend)
       try adapter.check(fits: model.facts)
       let codec = try TextCodec(tokenizer: ByteTokenizer(endToken: 2), facts: model.facts)
-      let record = try #require(HeadRecord(adapter.modules, model.facts, labels: []))
+      let record = try #require(HeadRecord(adapter.modules, model.facts, task: adapter.task, labels: []))
       let values = adapter.prompt
       let prompt: any Prompt =
         adapter.isPrefix

@@ -28,6 +28,7 @@ private struct DoubleHead {
   static func loss(_ scores: [Double], _ answer: ExampleAnswer) -> Double {
     switch answer {
     case .label(let label): log(scores.reduce(0) { $0 + exp($1) }) - scores[label]
+    case .labels: .nan
     case .value(let value): (scores[0] - value) * (scores[0] - value)
     }
   }
@@ -55,7 +56,7 @@ private struct DoubleHead {
   }
 
   /// Gradients of a head's tensors and of what it reads are the central differences of the same head in Double.
-  @Test(arguments: Backends.available, ["classifier", "regressor", "last", "verbalizer"])
+  @Test(arguments: Backends.available, ["classifier", "regressor", "last", "verbalizer", "token-classifier"])
   func gradientsAreDifferences(_ device: TestBackend, _ kind: String) throws {
     let backend = try device.make()
     let labels: [ExampleAnswer] = [.label(2), .label(0), .label(1)]
@@ -66,10 +67,22 @@ private struct DoubleHead {
       head = try ClassifierHead(try Self.request(on: backend, token: .mean, labels: ["a", "b", "c"]))
     case "last": head = try ClassifierHead(try Self.request(on: backend, labels: ["a", "b", "c"]))
     case "regressor": head = try RegressorHead(try Self.request(on: backend, token: .mean))
+    case "token-classifier":
+      head = try TokenClassifierHead(try Self.request(on: backend, labels: ["a", "b", "c"]))
     default: head = try VerbalizerHead(try Self.request(on: backend, labels: ["no", "yes", "maybe"]))
     }
-    let examples = Self.examples(kind == "regressor" ? values : labels)
-    let counts = examples.map(head.wanted.count)
+    let isWords = kind == "token-classifier"
+    var examples = Self.examples(kind == "regressor" ? values : labels)
+    if isWords {
+      let words: [(places: [Int], labels: [Int])] = [([1, 2, 4], [2, 0, 2]), ([0], [1]), ([1, 3], [0, 1])]
+      for (number, row) in words.enumerated() {
+        examples[number].wordPlaces = row.places
+        examples[number].answer = .labels(row.labels)
+      }
+    }
+    let answers = examples.flatMap { $0.answer?.parts ?? [] }
+    // A row for each word, or the mean of an example's rows.
+    let counts = isWords ? answers.map { _ in 1 } : examples.map(head.wanted.count)
     let width = 24
     let rows = normals(counts.reduce(0, +) * width, seed: 4)
     // Larger than they start, so that their part in the gradients counts.
@@ -80,7 +93,8 @@ private struct DoubleHead {
     let tape = Tape(backend)
     let hidden = tape.leaf(try backend.tensor(rows, [rows.count / width, width]), name: "hidden")
     let losses = try head.losses(hidden, examples, on: tape)
-    let cotangent = normals(examples.count, seed: 6)
+    #expect(losses.value.count == answers.count && examples.reduce(0) { $0 + head.lossCount(of: $1) } == answers.count)
+    let cotangent = normals(answers.count, seed: 6)
     let gradients = try tape.gradients(of: losses, cotangent: try backend.tensor(cotangent, losses.shape))
 
     let tensors = try Self.tensors(of: head, backend)
@@ -93,8 +107,8 @@ private struct DoubleHead {
         }
       }
       let reference = DoubleHead(layers: [(tensors[0], tensors[1])])
-      return zip(reference.scores(means), zip(examples, cotangent)).reduce(0) { sum, item in
-        sum + Double(item.1.1) * (item.1.0.answer.map { DoubleHead.loss(item.0, $0) } ?? .nan)
+      return zip(reference.scores(means), zip(answers, cotangent)).reduce(0) { sum, item in
+        sum + Double(item.1.1) * DoubleHead.loss(item.0, item.1.0)
       }
     }
     let start = [rows.map(Double.init)] + tensors
@@ -240,8 +254,12 @@ private struct DoubleHead {
     }
     let (text, last) = (try rows(.text), try rows(.last))
     #expect(text.count == 11 * 24 && last.count == 3 * 24)
-    let ends = [4, 6, 10].flatMap { text[$0 * 24..<($0 + 1) * 24] }
-    expectClose(last, ends, within: 1e-4)
+    func chosen(_ places: [Int]) -> [Float] { places.flatMap { text[$0 * 24..<($0 + 1) * 24] } }
+    expectClose(last, chosen([4, 6, 10]), within: 1e-4)
+    var words = examples
+    for (number, places) in [[0, 3], [1], [0, 1, 3]].enumerated() { words[number].wordPlaces = places }
+    let states = try prompted.hiddenStates(words, .words, on: Tape(backend, isRecording: false))
+    expectClose(try backend.values(states.value), chosen([0, 3, 6, 7, 8, 10]), within: 1e-4)
   }
 
   @Test func combinationsThatMakeNoSense() throws {
@@ -260,6 +278,9 @@ private struct DoubleHead {
       "same token", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["yes", "you"]))
     refused("label words", { try VerbalizerHead($0) }, try Self.request(on: backend, labels: labels, words: ["a"]))
     refused("--head-token", { try LanguageModelHead($0) }, try Self.request(on: backend, token: .last))
+    refused("two labels", { try TokenClassifierHead($0) }, try Self.request(on: backend, labels: ["a"]))
+    refused("every word", { try TokenClassifierHead($0) }, try Self.request(on: backend, token: .last, labels: labels))
+    refused("verbalizer", { try TokenClassifierHead($0) }, try Self.request(on: backend, labels: labels, words: labels))
     #expect(Head(rawValue: "classifer") == nil)
     #expect(Set(Head.allCases.map(\.rawValue)).count == Head.kinds.count)
   }

@@ -26,6 +26,13 @@ import Tokenizers
      "vocab_size": 258, "max_position_embeddings": 48, "initializer_range": 0.4}
     """
 
+  /// Its positions are relative.
+  private static let t5 = """
+    {"model_type": "t5", "d_model": 12, "d_kv": 4, "num_heads": 3, "d_ff": 16, "num_layers": 2, "num_decoder_layers": 1,
+     "vocab_size": 258, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 9, "pad_token_id": 0,
+     "decoder_start_token_id": 0, "eos_token_id": 1}
+    """
+
   /// Hidden states of one text alone, a row for each token.
   private static func states(_ model: any LanguageModel, _ ids: [Int32]) throws -> [[Float]] {
     let tape = Tape(model.backend, isRecording: false)
@@ -50,9 +57,12 @@ import Tokenizers
     return vector.map { $0 / length }
   }
 
-  @Test(arguments: Backends.available, ["bert", "gpt2"]) func pooling(_ device: TestBackend, _ family: String) throws {
+  @Test(arguments: Backends.available, ["bert", "gpt2", "t5"]) func pooling(_ device: TestBackend, _ family: String)
+    throws
+  {
     let backend = try device.make()
-    let model = try family == "gpt2" ? TinyModel.gpt2(on: backend) : Self.model(Self.bert, on: backend)
+    let model =
+      try family == "gpt2" ? TinyModel.gpt2(on: backend) : Self.model(family == "t5" ? Self.t5 : Self.bert, on: backend)
     let tokenizer = ByteTokenizer(addsBeginToken: true)
     func embed(_ pooling: EmbeddingPooling, _ normalizes: Bool) throws -> [TextEmbedding] {
       try TextEmbedder(

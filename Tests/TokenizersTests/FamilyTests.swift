@@ -30,6 +30,18 @@ import Tokenizers
     }
   }
 
+  /// Words one by one are what the reference makes of a text that is split already.
+  @Test(arguments: names) func encodesWords(_ name: String) throws {
+    let fixture = try FamilyFixture.shared.get()
+    let kind = try #require(fixture.kinds.first { $0.name == name })
+    let tokenizer = try TokenizerFixture.load(["tokenizer.json": fixture.tokenizer(kind)])
+    let expected = try WordFixture.shared.get()
+    let ids = try #require(expected.kinds[name])
+    for (word, (got, ids)) in zip(expected.words, zip(tokenizer.encode(words: expected.words), ids)) {
+      #expect(got == ids, "'\(word)'")
+    }
+  }
+
   /// A SentencePiece model alone gives what the same model in `tokenizer.json` gives.
   @Test(arguments: [("t5", "spiece.model"), ("xlm-roberta", "sentencepiece.bpe.model")])
   func readsSentencePiece(_ family: String, _ name: String) throws {
@@ -60,6 +72,17 @@ import Tokenizers
     #expect(tokenizer.specialTokens.classification?.id == tokenizer.affixes.prefix.first)
     #expect(tokenizer.specialTokens.separator?.id == tokenizer.affixes.suffix.first)
     #expect(tokenizer.specialTokens.pad?.id == 0)
+  }
+}
+
+/// Words and their ids made by tools/fixtures/tokenizer_words.py.
+struct WordFixture: Decodable {
+  let words: [String]
+  let kinds: [String: [[Int32]]]
+
+  static let shared: Result<WordFixture, any Error> = Result {
+    let url = try #require(Bundle.module.url(forResource: "Fixtures/words", withExtension: "json"))
+    return try JSONDecoder().decode(WordFixture.self, from: Data(contentsOf: url))
   }
 }
 

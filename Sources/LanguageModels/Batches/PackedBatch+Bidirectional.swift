@@ -10,6 +10,15 @@ public enum BidirectionalOutputs: Sendable, Hashable {
   case text
   /// Those of chosen rows of each sequence, counted from the prompt's first one, ascending.
   case rows([[Int]])
+
+  /// The rows of sequences that have no prompt beside their lengths; nil for all of them.
+  public func places(in lengths: [Int]) -> [[Int]]? {
+    switch self {
+    case .all, .text: nil
+    case .first: lengths.map { $0 == 0 ? [] : [0] }
+    case .rows(let rows): rows
+    }
+  }
 }
 
 extension PackedBatch {
@@ -22,6 +31,8 @@ extension PackedBatch {
   ///   - prefixLength: rows of per-layer prefixes, which everything sees; they take the first positions.
   ///   - promptLength: rows of the prompt in front of each sequence; 0 for none.
   ///   - lengths: tokens of each sequence.
+  ///   - outputs: in a model with relative positions all rows, or the last ones of each sequence: those of others would
+  ///     be taken for the last.
   ///   - tokenTypes: the type of each token, sequences end to end; nil for type 0. A prompt has type 0.
   public static func bidirectional(
     prefixLength: Int = 0, promptLength: Int, _ lengths: [Int], outputs: BidirectionalOutputs = .all,

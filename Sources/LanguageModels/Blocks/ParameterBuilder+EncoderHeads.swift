@@ -31,14 +31,14 @@ extension ParameterBuilder {
       output: try tokenProjection(output, bias: bias, embedding))
   }
 
-  /// A classification head that reads the first token, if the checkpoint has one.
+  /// A classification head, if the checkpoint has one.
   ///
   /// - Parameters:
   ///   - name: its last layer.
   ///   - inner: a layer in front of it that is the head's own.
   ///   - features: from hidden states to what the last layer reads.
-  func firstTokenClassifier(
-    _ name: String, inner: Linear? = nil, width: Int,
+  func encoderClassifier(
+    _ name: String, reading token: StoredClassifier.Token, inner: Linear? = nil, width: Int,
     features: @escaping (_ hidden: Variable, _ tape: Tape) throws -> Variable
   ) throws -> StoredClassifier? {
     guard let shape = storedShape("\(name).weight", isPrefixed: false) else { return nil }
@@ -49,7 +49,7 @@ extension ParameterBuilder {
     guard let output = try optionalLinear(name, width, shape[0]) else { return nil }
     let layers = (inner.map { [$0] } ?? []) + [output]
     return StoredClassifier(
-      labels: names.isEmpty ? (0..<shape[0]).map { "LABEL_\($0)" } : names, token: .first,
+      labels: names.isEmpty ? (0..<shape[0]).map { "LABEL_\($0)" } : names, token: token,
       parameters: layers.flatMap { [$0.weight] + ($0.bias.map { [$0] } ?? []) }
     ) { hidden, tape in
       try tape.scope("classifier") { try output(try features(hidden, tape), on: tape) }

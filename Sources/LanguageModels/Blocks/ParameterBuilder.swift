@@ -13,7 +13,7 @@ final class ParameterBuilder {
   let configuration: ConfigurationFile
   let backend: any ComputeBackend
   let options: ModelOptions
-  private let source: TensorSource
+  let source: TensorSource
   private let prefix: String
   private let storedPrefix: String
   private let deviation: Float
@@ -165,32 +165,11 @@ final class ParameterBuilder {
       if let stored { try skipCopy(stored, of: embedding) }
       return Linear(weight: embedding, roundsOperands: options.roundsOperands)
     }
-    if case .checkpoint = source, stored == nil, storedPrefix.isEmpty || classifierShape != nil { return nil }
+    if case .checkpoint = source, stored == nil, storedPrefix.isEmpty || decoderClassifierName != nil { return nil }
     return Linear(
       weight: try parameter(
         weightNames[0], embedding.shape, initial: .normal(scale: 1), isPrefixed: false, olderName: stored),
       roundsOperands: options.roundsOperands)
-  }
-
-  private var classifierShape: Shape? { storedShape("score.weight", isPrefixed: false) }
-
-  /// The classifier `score.weight` of a checkpoint that was trained for sequence classification.
-  func lastTokenClassifier(width: Int) throws -> StoredClassifier? {
-    guard let shape = classifierShape, case .checkpoint(let checkpoint) = source else { return nil }
-    let labels = try configuration.labels()
-    guard shape.rank == 2, labels.isEmpty || labels.count == shape[0] else {
-      throw CheckpointError.wrongShape(
-        path: checkpoint.url.path, name: "score.weight", found: shape, expected: [labels.count, width])
-    }
-    let score = try linear("score", width, shape[0], bias: false, isPrefixed: false)
-    // Only a classification method trains it; the language model does not reach it.
-    score.weight.isTrainable = false
-    return StoredClassifier(
-      labels: labels.isEmpty ? (0..<shape[0]).map { "LABEL_\($0)" } : labels, token: .last,
-      parameters: [score.weight]
-    ) { hidden, tape in
-      try tape.scope("score") { try score(hidden, on: tape) }
-    }
   }
 
   // MARK: - Leftovers

@@ -13,9 +13,11 @@ enum BERT: ModelFamily {
       dense: "cls.predictions.transform.dense", norm: "cls.predictions.transform.LayerNorm",
       output: "cls.predictions.decoder", bias: "cls.predictions.bias", activation: sizes.activation,
       epsilon: sizes.epsilon, parts.tokenEmbedding)
-    let pooler = parts.pooler
-    parts.classifier = try weights.firstTokenClassifier("classifier", width: sizes.width) { hidden, tape in
-      // A classifier of single tokens has no pooler in front of it.
+    // A classifier of tokens has no pooler in front of it.
+    let pooler = try weights.readsEveryToken(otherwise: parts.pooler == nil) ? nil : parts.pooler
+    parts.classifier = try weights.encoderClassifier(
+      "classifier", reading: pooler == nil ? .every : .first, width: sizes.width
+    ) { hidden, tape in
       guard let pooler else { return hidden }
       return try tape.activation(.tanh, try pooler(hidden, on: tape))
     }

@@ -55,7 +55,7 @@ enum BLOOM: ModelFamily {
       CausalDecoder.Parts(
         tokenEmbedding: tokens, embeddingNorm: embeddingNorm, blocks: blocks, finalNorm: try norm("ln_f"),
         output: try weights.outputProjection(tokens, isTied: true),
-        classifier: try weights.lastTokenClassifier(width: width)),
+        classifier: try weights.decoderClassifier(width: width)),
       weights)
   }
 }

@@ -47,7 +47,9 @@ enum DistilBERT: ModelFamily {
       dense: "vocab_transform", norm: "vocab_layer_norm", output: "vocab_projector", activation: activation,
       epsilon: epsilon, tokens)
     let dense = try weights.optionalLinear("pre_classifier", width, width)
-    let classifier = try weights.firstTokenClassifier("classifier", inner: dense, width: width) { hidden, tape in
+    let classifier = try weights.encoderClassifier(
+      "classifier", reading: dense == nil ? .every : .first, inner: dense, width: width
+    ) { hidden, tape in
       guard let dense else { return hidden }
       return try tape.activation(.relu, try dense(hidden, on: tape))
     }

@@ -55,7 +55,7 @@ enum GPTNeo: ModelFamily {
         tokenEmbedding: tokens, positions: LearnedPositions(table: positionTable), blocks: blocks,
         finalNorm: try weights.layerNorm("ln_f", width, epsilon: epsilon),
         output: try weights.outputProjection(tokens, isTied: true),
-        classifier: try weights.lastTokenClassifier(width: width)),
+        classifier: try weights.decoderClassifier(width: width)),
       weights, ignoring: [".attn.attention.bias", ".attn.attention.masked_bias"])
   }
 

@@ -60,7 +60,7 @@ enum GPTNeoX: ModelFamily {
         tokenEmbedding: tokens, blocks: blocks,
         finalNorm: try weights.layerNorm("final_layer_norm", width, epsilon: epsilon),
         output: try weights.outputProjection(tokens, isTied: false, names: ["embed_out", "lm_head"]),
-        classifier: try weights.lastTokenClassifier(width: width)),
+        classifier: try weights.decoderClassifier(width: width)),
       weights, ignoring: [".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"])
   }
 }

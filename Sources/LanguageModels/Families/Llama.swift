@@ -111,7 +111,7 @@ struct LlamaDesign {
       CausalDecoder.Parts(
         tokenEmbedding: tokens, blocks: blocks, finalNorm: try weights.rmsNorm("norm", width, epsilon: epsilon),
         output: try weights.outputProjection(tokens, isTied: false),
-        classifier: try weights.lastTokenClassifier(width: width)),
+        classifier: try weights.decoderClassifier(width: width)),
       weights, ignoring: [".rotary_emb.inv_freq"])
   }
 

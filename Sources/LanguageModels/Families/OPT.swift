@@ -66,7 +66,7 @@ enum OPT: ModelFamily {
         finalNorm: hasFinalNorm ? try norm("final_layer_norm") : nil,
         hiddenProjection: try projection("project_out", width, embeddingWidth),
         output: try weights.outputProjection(tokens, isTied: true),
-        classifier: try weights.lastTokenClassifier(width: embeddingWidth)),
+        classifier: try weights.decoderClassifier(width: embeddingWidth)),
       weights)
   }
 }

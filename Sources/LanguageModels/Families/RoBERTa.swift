@@ -24,8 +24,9 @@ enum RoBERTa: ModelFamily {
       dense: "lm_head.dense", norm: "lm_head.layer_norm", output: "lm_head.decoder", bias: "lm_head.bias",
       activation: .gelu, epsilon: sizes.epsilon, parts.tokenEmbedding)
     let dense = try weights.optionalLinear("classifier.dense", sizes.width, sizes.width)
-    parts.classifier = try weights.firstTokenClassifier(
-      dense == nil ? "classifier" : "classifier.out_proj", inner: dense, width: sizes.width
+    parts.classifier = try weights.encoderClassifier(
+      dense == nil ? "classifier" : "classifier.out_proj", reading: dense == nil ? .every : .first, inner: dense,
+      width: sizes.width
     ) { hidden, tape in
       guard let dense else { return hidden }
       return try tape.activation(.tanh, try dense(hidden, on: tape))

@@ -111,7 +111,8 @@ public struct TextEmbedder {
     let counts = texts.map(\.ids.count)
     let width = model.facts.hiddenWidth
     let poolings = poolings
-    let wantsFirst = poolings == [.first] && model.facts.kind != .causal
+    // Relative positions need all rows.
+    let wantsFirst = poolings == [.first] && model.facts.kind == .encoder
     let states = try hidden(texts.map(\.ids), onlyFirst: wantsFirst)
     var row = 0
     var pooled: [Float] = []

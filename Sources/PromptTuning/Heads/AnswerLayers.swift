@@ -2,7 +2,7 @@ import Autodiff
 import Compute
 import LanguageModels
 
-/// The layers from hidden states to scores or a value, which classifier and regressor have in common.
+/// The layers from hidden states to scores or a value, which heads with weights of their own have in common.
 ///
 /// Where transformers has a classification head for the family and the token, these are its layers under its names, so
 /// that PEFT and transformers open what is trained; the checkpoint's own weights are where training starts. Else there is
@@ -27,13 +27,14 @@ struct AnswerLayers {
     }
   }
 
-  let token: HeadToken
+  /// Whose hidden state is read; nil where each row that is given is read for itself.
+  let token: HeadToken?
   /// Tensors that the model does not hold.
   let parameters: [Parameter]
   /// Tensors that are trained with a prompt and kept beside it.
   let keptParameters: [Parameter]
-  /// Whether the layers are those of transformers.
-  let isKeptByPEFT: Bool
+  /// Where transformers has the layers; nil where it has others or none.
+  let layout: ClassifierLayout?
   private let layers: [Layer]
   /// In front of the last of them.
   private let dropout: HeadDropout?
@@ -43,21 +44,36 @@ struct AnswerLayers {
   init(_ request: HeadRequest, answers: Int) throws {
     let facts = request.model.facts
     let layout = ClassifierLayout(facts)
-    token = request.token ?? Self.defaultToken(facts)
+    let token = request.token ?? Self.defaultToken(facts)
     try token.wanted.check(facts)
     guard token != .mask || request.codec.maskToken != nil else {
       throw MethodError.refused("--head-token mask: the tokenizer knows no mask token")
     }
+    try self.init(
+      request, answers: answers, token: token,
+      layout: token.rawValue == layout?.token.rawValue ? layout : nil)
+  }
+
+  /// Layers that read every row for itself.
+  ///
+  /// - Parameters:
+  ///   - answers: scores for each row.
+  ///   - layout: where transformers has them; nil for one linear layer of our own.
+  init(_ request: HeadRequest, answers: Int, layout: ClassifierLayout?) throws {
+    try self.init(request, answers: answers, token: nil, layout: layout)
+  }
+
+  private init(_ request: HeadRequest, answers: Int, token: HeadToken?, layout: ClassifierLayout?) throws {
+    self.token = token
+    self.layout = layout
     var builder = LayerBuilder(request)
-    let width = facts.hiddenWidth
-    if let layout, token.rawValue == layout.token.rawValue {
-      isKeptByPEFT = true
+    let width = request.model.facts.hiddenWidth
+    if let layout {
       layers =
         try layout.layers.map {
           try builder.layer($0.name, width, width, activation: $0.activation, isBackbone: $0.isBackbone)
         } + [try builder.layer(layout.output, width, answers, hasBias: layout.hasBias)]
     } else {
-      isKeptByPEFT = false
       layers =
         (token == .mask ? [try builder.layer("\(Self.ownPrefix)dense", width, width, activation: .tanh)] : [])
         + [try builder.layer("\(Self.ownPrefix)output", width, answers)]
@@ -67,19 +83,22 @@ struct AnswerLayers {
     keptParameters = builder.kept
   }
 
+  /// The rows that are read.
+  var wanted: WantedRows { token?.wanted ?? .words }
+
   /// What is read where nothing else is asked for: the token of the family's own head; of an encoder-decoder, whose
   /// encoder has no token for a whole text, the mean.
   static func defaultToken(_ facts: ModelFacts) -> HeadToken {
     switch ClassifierLayout(facts)?.token {
     case .first: .first
     case .last: .last
-    case nil: facts.kind == .causal ? .last : .mean
+    case .every, nil: facts.kind == .causal ? .last : .mean
     }
   }
 
-  /// Wanted rows to answers: `[examples, answers]`.
+  /// Wanted rows to answers: `[examples, answers]`, or `[rows, answers]` where every row is read for itself.
   func callAsFunction(_ hidden: Variable, _ examples: [EncodedExample], on tape: Tape) throws -> Variable {
-    var x = token == .mean ? try tape.segmentMeans(hidden, counts: examples.map(token.wanted.count)) : hidden
+    var x = token == .mean ? try tape.segmentMeans(hidden, counts: examples.map(WantedRows.text.count)) : hidden
     for layer in layers.dropLast() { x = try layer(x, on: tape) }
     if let dropout { x = try dropout(x, on: tape) }
     return try layers.last?(x, on: tape) ?? x

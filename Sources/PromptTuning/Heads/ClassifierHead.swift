@@ -8,11 +8,16 @@ import LanguageModels
 /// The loss is the cross-entropy of the softmax of the scores.
 public final class ClassifierHead: TaskHead {
   public static let name = "classifier"
+  public static let summary = "layers of its own, or the checkpoint's, that learn 'label'"
   public static let answers = HeadAnswers.label
 
   public static let isTrained = true
 
   private let layers: AnswerLayers
+
+  public static func isStored(reading token: StoredClassifier.Token, outputs: Int) -> Bool {
+    token != .every && outputs > 1
+  }
 
   public init(_ request: HeadRequest) throws {
     guard request.labelWords == nil else {
@@ -30,9 +35,9 @@ public final class ClassifierHead: TaskHead {
 
   public var parameters: [Parameter] { layers.parameters }
   public var keptParameters: [Parameter] { layers.keptParameters }
-  public var isKeptByPEFT: Bool { layers.isKeptByPEFT }
+  public var layout: ClassifierLayout? { layers.layout }
   public var token: HeadToken? { layers.token }
-  public var wanted: WantedRows { layers.token.wanted }
+  public var wanted: WantedRows { layers.wanted }
 
   public func losses(_ hidden: Variable, _ examples: [EncodedExample], on tape: Tape) throws -> Variable {
     try tape.crossEntropy(

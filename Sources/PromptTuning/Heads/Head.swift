@@ -4,6 +4,7 @@ public struct Head: RawRepresentable, Sendable, Hashable, Codable, CaseIterable 
   public static var kinds: [any TaskHead.Type] {
     [
       LanguageModelHead.self, VerbalizerHead.self, ClassifierHead.self, RegressorHead.self,
+      TokenClassifierHead.self,
     ]
   }
 

@@ -27,26 +27,32 @@ public struct HeadRecord: Sendable, Hashable, Codable {
     seed = request.seed
   }
 
-  /// The head of a PEFT adapter that says nothing else: a classifier, or a regressor where there is one output.
+  /// The head of a PEFT adapter that says nothing else: the one for its task with as many outputs.
   ///
   /// - Returns: nil without the tensors of a head.
-  public init?(_ modules: [SavedModule], _ facts: ModelFacts, labels: [String]) {
-    guard let layout = ClassifierLayout(facts),
+  public init?(_ modules: [SavedModule], _ facts: ModelFacts, task: AdapterTask?, labels: [String]) {
+    let layout = task == .tokenClassification ? ClassifierLayout(tokensOf: facts) : ClassifierLayout(facts)
+    guard let layout,
       let output = modules.first(where: { $0.name == "\(layout.output).weight" })
     else { return nil }
     let count = output.shape[0]
-    kind = count == 1 ? .regressor : .classifier
-    token = HeadToken(rawValue: layout.token.rawValue)
-    self.labels = count == 1 ? [] : labels.count == count ? labels : (0..<count).map { "LABEL_\($0)" }
-    seed = 0
+    self.init(reading: layout.token, labels.count == count ? labels : (0..<count).map { "LABEL_\($0)" })
   }
 
   /// The head of a checkpoint that was trained for classification, or for a regression where it has one output.
-  public init(_ stored: StoredClassifier) {
-    let isValue = stored.labels.count == 1
-    kind = isValue ? .regressor : .classifier
-    token = HeadToken(rawValue: stored.token.rawValue)
-    labels = isValue ? [] : stored.labels
+  ///
+  /// - Returns: nil where no head is like it.
+  public init?(_ stored: StoredClassifier) {
+    self.init(reading: stored.token, stored.labels)
+  }
+
+  private init?(reading token: StoredClassifier.Token, _ outputs: [String]) {
+    guard let head = Head.kinds.first(where: { $0.isStored(reading: token, outputs: outputs.count) }) else {
+      return nil
+    }
+    kind = Head(head)
+    self.token = HeadToken(rawValue: token.rawValue)
+    labels = head.answers == .value ? [] : outputs
     seed = 0
   }
 

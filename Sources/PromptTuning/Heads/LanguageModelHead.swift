@@ -5,6 +5,7 @@ import LanguageModels
 /// The model's own output layer, scored on the target's tokens.
 public final class LanguageModelHead: TaskHead {
   public static let name = "language-model"
+  public static let summary = "the target's tokens"
   public static let answers = HeadAnswers.text
 
   private let model: any LanguageModel

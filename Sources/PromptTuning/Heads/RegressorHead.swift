@@ -7,11 +7,16 @@ import LanguageModels
 /// The loss is the squared difference to the label.
 public final class RegressorHead: TaskHead {
   public static let name = "regressor"
+  public static let summary = "the same with one output, which learns a number"
   public static let answers = HeadAnswers.value
 
   public static let isTrained = true
 
   private let layers: AnswerLayers
+
+  public static func isStored(reading token: StoredClassifier.Token, outputs: Int) -> Bool {
+    token != .every && outputs == 1
+  }
 
   public init(_ request: HeadRequest) throws {
     guard request.labelWords == nil, request.labels.isEmpty else {
@@ -22,9 +27,9 @@ public final class RegressorHead: TaskHead {
 
   public var parameters: [Parameter] { layers.parameters }
   public var keptParameters: [Parameter] { layers.keptParameters }
-  public var isKeptByPEFT: Bool { layers.isKeptByPEFT }
+  public var layout: ClassifierLayout? { layers.layout }
   public var token: HeadToken? { layers.token }
-  public var wanted: WantedRows { layers.token.wanted }
+  public var wanted: WantedRows { layers.wanted }
 
   public func losses(_ hidden: Variable, _ examples: [EncodedExample], on tape: Tape) throws -> Variable {
     let values = try examples.map { example in

@@ -10,11 +10,17 @@ public protocol TaskHead: AnyObject {
   /// The name that `--head` takes.
   static var name: String { get }
 
+  /// What it learns from, in the words of `--help`.
+  static var summary: String { get }
+
   /// What the head's answers are.
   static var answers: HeadAnswers { get }
 
   /// Whether it has tensors of its own to train.
   static var isTrained: Bool { get }
+
+  /// Whether it is the head of checkpoints and adapters whose classifier reads this token and has so many outputs.
+  static func isStored(reading token: StoredClassifier.Token, outputs: Int) -> Bool
 
   /// Builds the head for a model; what it needs of its own starts with the request's seed.
   ///
@@ -27,14 +33,18 @@ public protocol TaskHead: AnyObject {
   /// Every tensor that belongs to its answer and is kept beside a prompt, those that the model holds included.
   var keptParameters: [Parameter] { get }
 
-  /// Whether PEFT has a place for the kept tensors, among those of the model it knows (`modules_to_save`).
-  var isKeptByPEFT: Bool { get }
+  /// Where transformers has its layers, and PEFT a place for the kept tensors (`modules_to_save`); nil where neither
+  /// knows such a head.
+  var layout: ClassifierLayout? { get }
 
   /// Whose hidden state it reads, where that is a choice.
   var token: HeadToken? { get }
 
   /// The hidden states that it reads of each example.
   var wanted: WantedRows { get }
+
+  /// How many answers an example has: rows of `scores`.
+  func answerCount(of example: EncodedExample) -> Int
 
   /// How many losses an example has.
   func lossCount(of example: EncodedExample) -> Int
@@ -44,7 +54,8 @@ public protocol TaskHead: AnyObject {
   /// - Parameter hidden: the wanted rows, examples end to end.
   func losses(_ hidden: Variable, _ examples: [EncodedExample], on tape: Tape) throws -> Variable
 
-  /// What it answers for each example: scores in the order of the labels, or a value, `[examples, answers]`.
+  /// What it answers, examples end to end: scores in the order of the labels, or a value,
+  /// `[sum of answer counts, outputs]`.
   ///
   /// - Throws: `MethodError.refused` for a head that writes text.
   func scores(_ hidden: Variable, _ examples: [EncodedExample], on tape: Tape) throws -> Variable
@@ -52,12 +63,14 @@ public protocol TaskHead: AnyObject {
 
 extension TaskHead {
   public static var isTrained: Bool { false }
+  public static func isStored(reading token: StoredClassifier.Token, outputs: Int) -> Bool { false }
   public var parameters: [Parameter] { [] }
   public var keptParameters: [Parameter] { parameters }
-  public var isKeptByPEFT: Bool { false }
+  public var layout: ClassifierLayout? { nil }
   public var token: HeadToken? { nil }
 
-  public func lossCount(of example: EncodedExample) -> Int { 1 }
+  public func answerCount(of example: EncodedExample) -> Int { 1 }
+  public func lossCount(of example: EncodedExample) -> Int { answerCount(of: example) }
 }
 
 /// What the answers of a head are.
@@ -66,8 +79,13 @@ public enum HeadAnswers: String, Sendable, Hashable {
   case text
   /// One of the labels.
   case label
+  /// One of the labels for each word.
+  case labels
   /// A number.
   case value
+
+  /// Whether they are among the labels of a task.
+  public var areLabels: Bool { self == .label || self == .labels }
 }
 
 /// Whose hidden state a classifier or a regressor reads.

@@ -10,6 +10,7 @@ import LanguageModels
 /// no other row of the output projection is computed.
 public final class VerbalizerHead: TaskHead {
   public static let name = "verbalizer"
+  public static let summary = "the model's own scores of the label words"
   public static let answers = HeadAnswers.label
 
   /// What stands in T5's output for the first gap in its input.

@@ -4,6 +4,8 @@ public enum AnswerSource: Sendable, Hashable {
   case targets
   /// The number of its label among those of a task.
   case labels(TaskFormat)
+  /// The numbers of its words' labels among those of a task.
+  case wordLabels(TaskFormat)
   /// The value of its label.
   case values(TaskFormat)
 
@@ -13,11 +15,11 @@ public enum AnswerSource: Sendable, Hashable {
   public init(_ answers: HeadAnswers, _ task: TaskFormat?) throws {
     switch answers {
     case .text: self = .targets
-    case .label:
+    case .label, .labels:
       guard let task, task.labels != nil else {
-        throw MethodError.refused("the head answers with labels: the data's rows need a 'label'")
+        throw MethodError.refused("the head answers with labels: the data's rows need '\(answers.rawValue)'")
       }
-      self = .labels(task)
+      self = answers == .label ? .labels(task) : .wordLabels(task)
     case .value: self = .values(task ?? TaskFormat(labelsAreValues: true))
     }
   }
@@ -29,14 +31,19 @@ public enum AnswerSource: Sendable, Hashable {
     switch self {
     case .targets: nil
     case .labels(let task): .label(try task.classIndex(of: example))
+    case .wordLabels(let task): .labels(try task.classIndices(of: example))
     case .values(let task): .value(try task.value(of: example))
     }
   }
 }
 
 extension ExampleEncoder {
-  /// - Throws: `MethodError.refused` if a head wants the mask token and a template has none.
+  /// - Throws: `MethodError.refused` if a head wants the mask token and a template has none, or wants words and something
+  ///   else stands around them.
   public func check(has wanted: WantedRows) throws {
+    guard wanted != .words || (template is PlainTemplate && texts == nil) else {
+      throw MethodError.refused("the head reads words, around which neither a template nor demonstrations stand")
+    }
     guard wanted == .mask else { return }
     guard let texts else {
       throw MethodError.refused("the head reads the mask token: a --template with {mask} says where it stands")

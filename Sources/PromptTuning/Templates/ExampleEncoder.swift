@@ -100,6 +100,7 @@ public struct ExampleEncoder: Sendable {
   /// - Throws: `MethodError.tooLong` if it does not fit and nothing more may be cut; `.unknownToken`
   ///   if the model has no embedding for one of its tokens; `.badField` without a target or a field.
   public func encode(_ example: Example, round: Int = 0, template index: Int? = nil) throws -> EncodedExample {
+    if case .wordLabels = answers { return try encodeWords(example) }
     guard let answer = try answers.answer(of: example) else {
       return try encode(
         example, target: codec.encode(try example.target()) + [codec.endToken], reserved: 0, round: round,

@@ -7,6 +7,8 @@ public struct TaskFormat: Sendable, Hashable, Codable {
     /// MultiRC: a paragraph with questions, each with answers; every answer is an example with the fields `paragraph`,
     /// `question`, `answer`, `idx.paragraph`, `idx.question` and `idx.answer`. A row of fields is one as well.
     case answers
+    /// A list of words, `tokens`, with a list of as many labels, `labels`.
+    case words
   }
 
   /// The preset that it started from.
@@ -57,7 +59,7 @@ public struct TaskFormat: Sendable, Hashable, Codable {
   /// - Throws: `MethodError.refused` if the words for the labels are not as many as the labels, or labels come twice.
   public mutating func settleLabels(from examples: [Example]) throws {
     if labels == nil, !labelsAreValues {
-      let found = ExampleLabel.sorted(examples.lazy.compactMap(\.label))
+      let found = ExampleLabel.sorted(examples.lazy.flatMap(\.labels))
       if !found.isEmpty { labels = found }
     }
     try checkLabels()
@@ -87,6 +89,34 @@ public struct TaskFormat: Sendable, Hashable, Codable {
     return index
   }
 
+  /// The numbers of the classes of an example's words.
+  ///
+  /// - Throws: `MethodError.badField` for labels that are missing or unknown.
+  public func classIndices(of example: Example) throws -> [Int] {
+    func broken(_ reason: String) -> MethodError { .badField(source: example.source, key: "labels", reason: reason) }
+    guard let found = example.words?.labels else { throw broken("is missing") }
+    let known = Dictionary((labels ?? []).enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    return try found.map { label in
+      guard let index = known[label.text] else {
+        throw broken("holds '\(label)', the labels are \((labels ?? []).joined(separator: ", "))")
+      }
+      return index
+    }
+  }
+
+  /// Reads rows as words with a label for each.
+  ///
+  /// - Throws: `MethodError.refused` where templates put other rows into words.
+  public mutating func readWords() throws {
+    guard templates.isEmpty else {
+      throw MethodError.refused(
+        "a template or preset puts the fields of a row into words; where each word has a label, 'tokens' are read as "
+          + "they are")
+    }
+    rows = .words
+    labelsAreValues = false
+  }
+
   /// The value of an example that a regressor learns.
   ///
   /// - Throws: `MethodError.badField` for a label that is missing or no number.
@@ -104,6 +134,8 @@ public struct TaskFormat: Sendable, Hashable, Codable {
   ///
   /// - Throws: `MethodError.badField` for a field that is missing or no text and for an unknown label.
   public func inWords(_ examples: [Example]) throws -> [Example] {
+    // Words are read as they are.
+    if rows == .words { return examples }
     let pool = try pool()
     return try examples.map { example in
       var example = example
@@ -111,8 +143,12 @@ public struct TaskFormat: Sendable, Hashable, Codable {
         let texts = try pool.templates.map { try $0.text(of: example, mask: nil) }
         example.input = texts[0]
       } else if example.fields.texts["input"] == nil {
+        // Whoever has rows of words most likely forgot to say so.
+        let head = example.fields.others["tokens"].flatMap { _ in Head.kinds.first { $0.answers == .labels } }
         throw MethodError.badField(
-          source: example.source, key: "input", reason: "is missing, and no --template puts other fields into words")
+          source: example.source, key: "input",
+          reason: "is missing, and no --template puts other fields into words"
+            + (head.map { "; --head \($0.name) reads 'tokens'" } ?? ""))
       }
       guard let label = example.label else { return example }
       if labelsAreValues || labels == nil {

@@ -105,6 +105,8 @@ extension RunConfiguration {
         throw MethodError.refused(
           "--head regressor learns numbers, the labels of '\(format?.preset ?? "")' are classes")
       }
+    } else if answers == .labels {
+      try format?.readWords()
     } else if answers == .label, format?.labelsAreValues == true {
       throw MethodError.refused("the labels of '\(format?.preset ?? "")' are numbers: --head regressor learns them")
     }

@@ -25,8 +25,13 @@ public enum ExampleFile {
   ///
   /// - Throws: `TrainingError` naming file and line.
   public static func rows(_ path: String, _ shape: TaskFormat.RowShape) throws -> [Example] {
+    try rows(path).flatMap { try $0.examples(shape) }
+  }
+
+  /// The objects of a file, one a line, at least one.
+  static func rows(_ path: String) throws -> [ExampleRow] {
     let reader = try LineReader(path: path)
-    var examples: [Example] = []
+    var rows: [ExampleRow] = []
     var blank: Int?
     while let bytes = try reader.nextBytes() {
       if bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") }) {
@@ -34,11 +39,10 @@ public enum ExampleFile {
         continue
       }
       if let blank { throw TrainingError.badLine(path: path, line: blank, reason: "the line is blank") }
-      let row = try ExampleRow(bytes, source: ExampleSource(file: path, line: reader.lineNumber))
-      examples += try row.examples(shape)
+      rows.append(try ExampleRow(bytes, source: ExampleSource(file: path, line: reader.lineNumber)))
     }
-    guard !examples.isEmpty else { throw TrainingError.noExamples(path: path) }
-    return examples
+    guard !rows.isEmpty else { throw TrainingError.noExamples(path: path) }
+    return rows
   }
 
   /// Reads a file for a task and puts its rows into words; a plain file of inputs and targets without one.

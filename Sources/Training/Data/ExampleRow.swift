@@ -5,7 +5,7 @@ import Tokenizers
 /// A line of a task's data: a JSON object with the task's own fields.
 struct ExampleRow {
   private let value: JSONValue
-  private let source: ExampleSource
+  let source: ExampleSource
 
   /// - Throws: `TrainingError.badLine` for text that is not a JSON object.
   init(_ bytes: [UInt8], source: ExampleSource) throws {
@@ -29,6 +29,7 @@ struct ExampleRow {
   ///
   /// - Throws: `TrainingError.badLine` naming the key.
   func examples(_ shape: TaskFormat.RowShape) throws -> [Example] {
+    if shape == .words { return [try words()] }
     if shape == .answers, case .object? = value["passage"]?.content { return try answers() }
     var texts: [String: String] = [:]
     var others: [String: String] = [:]
@@ -36,7 +37,7 @@ struct ExampleRow {
     return [
       Example(
         input: texts["input"] ?? "", targets: try targets(), source: source,
-        fields: ExampleFields(texts, others: others), label: try label(value["label"]))
+        fields: ExampleFields(texts, others: others), label: try label(value["label"], "label"))
     ]
   }
 
@@ -79,7 +80,7 @@ struct ExampleRow {
     return [String(decoding: bytes, as: UTF8.self)]
   }
 
-  private func label(_ value: JSONValue?) throws -> ExampleLabel? {
+  private func label(_ value: JSONValue?, _ key: String) throws -> ExampleLabel? {
     guard let value, !value.isNull else { return nil }
     switch value.content {
     case .string(let bytes): return ExampleLabel(String(decoding: bytes, as: UTF8.self), kind: .string)
@@ -89,8 +90,61 @@ struct ExampleRow {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "-")
       }
       return ExampleLabel(String(decoding: bytes, as: UTF8.self), kind: isInteger ? .integer : .number)
-    default: throw error("field 'label' is \(value.kind); a string, a number or a boolean is needed")
+    default: throw error("field '\(key)' is \(value.kind); a string, a number or a boolean is needed")
     }
+  }
+
+  /// The row's `prediction`: a text, a number or a boolean, or a list of these.
+  func prediction() throws -> PredictionFile.Prediction {
+    guard let prediction = value["prediction"] else { throw error("field 'prediction' is missing") }
+    func text(_ value: JSONValue) throws -> String {
+      guard let text = Self.text(value) else {
+        throw error("field 'prediction' is \(value.kind), not text or a number, nor a list of them")
+      }
+      return text
+    }
+    guard case .array(let items) = prediction.content else { return .text(try text(prediction)) }
+    return .list(try items.map(text))
+  }
+
+  // MARK: - Words
+
+  /// The row's words with their labels.
+  private func words() throws -> Example {
+    guard value["tokens"] != nil else {
+      throw error(
+        value["input"] == nil
+          ? "field 'tokens' is missing"
+          : "field 'tokens' is missing; the row has 'input', one text, and a label for each word needs a list of words")
+    }
+    let words = try list("tokens").enumerated().map { number, item in
+      guard case .string(let bytes) = item.content else {
+        throw error("field 'tokens' holds \(item.kind) (item \(number + 1)); strings are needed")
+      }
+      return String(decoding: bytes, as: UTF8.self)
+    }
+    guard !words.isEmpty else { throw error("field 'tokens' is empty") }
+    var labels: [ExampleLabel]?
+    if let stored = value["labels"], !stored.isNull {
+      labels = try list("labels").enumerated().map { number, item in
+        guard let label = try label(item, "labels") else {
+          throw error("field 'labels' holds null (item \(number + 1))")
+        }
+        return label
+      }
+    }
+    if let labels, labels.count != words.count {
+      throw error("field 'labels' has \(labels.count) labels for \(words.count) words in 'tokens'")
+    }
+    return Example(
+      input: words.joined(separator: " "), targets: [], source: source, words: LabeledWords(words, labels: labels))
+  }
+
+  private func list(_ key: String) throws -> [JSONValue] {
+    guard case .array(let items)? = value[key]?.content else {
+      throw error("field '\(key)' is \(value[key]?.kind ?? "missing"); a list is needed")
+    }
+    return items
   }
 
   // MARK: - MultiRC
@@ -120,7 +174,8 @@ struct ExampleRow {
         ]
         examples.append(
           Example(
-            input: "", targets: [], source: source, fields: ExampleFields(fields), label: try label(answer["label"]),
+            input: "", targets: [], source: source, fields: ExampleFields(fields),
+            label: try label(answer["label"], "label"),
             part: examples.count))
       }
     }

@@ -120,6 +120,9 @@ public struct TaskData: Sendable {
   private static func few(
     _ perLabel: Int, of examples: [Example], _ format: TaskFormat, seed: UInt64, file: String
   ) throws -> [Example] {
+    guard format.rows != .words else {
+      throw MethodError.refused("--examples-per-label counts examples with one label; in \(file) each word has one")
+    }
     guard !format.labelsAreValues, let labels = format.labels else { throw withoutLabels(file) }
     return try FewShotSample.choose(perLabel, of: examples, labels: labels, seed: seed, file: file)
   }

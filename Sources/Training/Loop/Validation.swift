@@ -6,7 +6,7 @@ import PromptTuning
 public struct Validation: Sendable {
   /// Mean over all target tokens of all examples, or over the examples.
   public var loss: Double
-  /// Scores of the labels, or the value, for each example in order; empty where text is written.
+  /// Scores of the labels, or the value, for each answer in order; empty where text is written.
   public var scores: [[Float]] = []
   /// What was to be answered.
   public var answers: [ExampleAnswer] = []
@@ -37,8 +37,8 @@ public struct Validation: Sendable {
       guard let scores else { continue }
       let values = try objective.backend.values(scores.value)
       let width = scores.shape.columns
-      result.scores += batch.indices.map { Array(values[$0 * width..<($0 + 1) * width]) }
-      result.answers += batch.compactMap(\.answer)
+      result.scores += (0..<scores.shape[0]).map { Array(values[$0 * width..<($0 + 1) * width]) }
+      result.answers += batch.flatMap { $0.answer?.parts ?? [] }
     }
     result.loss = sum / Double(count)
     return result

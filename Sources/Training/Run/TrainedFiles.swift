@@ -93,9 +93,9 @@ public final class PromptedModelFiles: TrainedFiles {
 
   /// A head that transformers knows, for a trained model's checkpoint.
   private var classifier: SavedClassifier? {
-    guard task.head.isKeptByPEFT, let layout = ClassifierLayout(prompted.model.facts) else { return nil }
+    guard let layout = task.head.layout else { return nil }
     return SavedClassifier(
-      parameters: task.head.parameters, architecture: layout.architecture, labels: settings?.head?.labels ?? [])
+      parameters: task.head.keptParameters, architecture: layout.architecture, labels: settings?.head?.labels ?? [])
   }
 
   public func restore(from url: URL) throws {
@@ -124,7 +124,7 @@ public final class PromptedModelFiles: TrainedFiles {
   private func restoreHead(from url: URL) throws {
     guard !task.head.keptParameters.isEmpty else { return }
     let adapter = url.appendingPathComponent(Adapter.tensorsName)
-    let isOwn = !task.head.isKeptByPEFT
+    let isOwn = task.head.layout == nil
     let isInModel = !isOwn && trainsModel
     let file = try SafetensorsFile(
       url: isOwn
