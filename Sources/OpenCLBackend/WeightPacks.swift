@@ -24,6 +24,8 @@ extension OpenCLBackend {
     guard isComplete(owner, pack, b.dtype) else { return target }
     let unpacking = ProgramKey.pack(
       OperandTypes(b: b.dtype, rounded: false), vectors: pack.vectors, paired: pack.paired)
+    // Built now: what was loaded must not go where the way back does not build.
+    _ = try programs.kernel("unpack_b", in: unpacking)
     owner.letGo { [unowned self] buffer in
       try run(
         unpacking, "unpack_b", groups: groups, local: [1, 1, 1], [.buffer(buffer), .storage(target)] + sizes)
