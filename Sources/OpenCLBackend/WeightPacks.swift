@@ -21,9 +21,12 @@ extension OpenCLBackend {
     try run(program, "pack_b", groups: groups, local: [1, 1, 1], [.tensor(b), .storage(target)] + sizes)
     guard problem.frozen else { return target }
     owner.packs[pack] = target
-    guard isComplete(owner, pack, b.dtype) else { return target }
+    guard pack.isLossless(b.dtype) else { return target }
     let unpacking = ProgramKey.pack(
       OperandTypes(b: b.dtype, rounded: false), vectors: pack.vectors, paired: pack.paired)
+    // Built now: what was loaded must not go where the way back does not build.
+    _ = try programs.kernel("unpack_b", in: unpacking)
+    guard isComplete(owner, pack, b.dtype) else { return target }
     owner.letGo { [unowned self] buffer in
       try run(
         unpacking, "unpack_b", groups: groups, local: [1, 1, 1], [.buffer(buffer), .storage(target)] + sizes)
@@ -33,10 +36,7 @@ extension OpenCLBackend {
 
   /// Whether the packs of a weight hold all that there is of it, and products need nothing else.
   private func isComplete(_ owner: OpenCLStorage, _ pack: WeightPack, _ type: DType) -> Bool {
-    // f32 in single values and bf16 in pairs come out of the panels as they went in.
-    guard pack.offset == 0, pack.n * pack.k * pack.batch * type.byteCount == owner.byteCount,
-      pack.paired ? type == .bf16 : type == .f32
-    else { return false }
+    guard pack.offset == 0, pack.n * pack.k * pack.batch * type.byteCount == owner.byteCount else { return false }
     return weightCopies == .once || owner.packs[pack.turned] != nil
   }
 
@@ -67,6 +67,9 @@ extension OpenCLBackend {
 }
 
 extension WeightPack {
+  /// f32 in single values and bf16 in pairs come out of the panels as they went in.
+  func isLossless(_ type: DType) -> Bool { paired ? type == .bf16 : type == .f32 }
+
   /// The pack of the same weight for the other direction.
   var turned: WeightPack {
     WeightPack(
