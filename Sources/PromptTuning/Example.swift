@@ -182,6 +182,15 @@ public enum ExampleAnswer: Sendable, Hashable {
     if case .label(let label) = self { label } else { nil }
   }
 
+  /// The answer as whole numbers, for a checksum: different answers of one head give different ones.
+  public var numbers: [Int32] {
+    switch self {
+    case .label(let label): [Int32(truncatingIfNeeded: label)]
+    case .value(let value): [Int32(bitPattern: Float(value).bitPattern)]
+    case .labels(let labels): labels.map { Int32(truncatingIfNeeded: $0) }
+    }
+  }
+
   /// The answers one by one, as a head's scores have rows for them.
   public var parts: [ExampleAnswer] {
     if case .labels(let labels) = self { labels.map { .label($0) } } else { [self] }

@@ -64,6 +64,7 @@ struct TrainCommand: ParsableCommand {
     if configuration.head == nil { configuration.head = try Self.defaultHead(configuration, modelPath) }
     let start = try configuration.promptStart()
     let method = try Self.method(&configuration, start)
+    try configuration.checkBestMetric(method.head.kind.answers)
     let options = configuration.resolvedOptions(training: method.trainable)
     configuration.learningRate = options.learningRate
     let folder = try outputFolder(configuration)

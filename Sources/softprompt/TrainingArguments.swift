@@ -104,7 +104,10 @@ struct TrainingArguments: ParsableArguments {
       valueName: "steps"))
   var validateEvery: Int?
 
-  @Option(help: "End after so many validations without a better loss; 0 for never (default: 0).")
+  @Option(help: "What the best state is chosen by: loss, accuracy or pearson (default: loss).")
+  var bestMetric: String?
+
+  @Option(help: "End after so many validations that are no better; 0 for never (default: 0).")
   var patience: Int?
 
   @Option(help: ArgumentHelp("Steps between checkpoints (default: 100).", valueName: "steps"))
@@ -156,6 +159,7 @@ struct TrainingArguments: ParsableArguments {
     layer.set("clip-norm", clipNorm)
     layer.set("log-every", logEvery)
     layer.set("validate-every", validateEvery)
+    layer.set("best-metric", bestMetric)
     layer.set("patience", patience)
     layer.set("save-every", saveEvery)
     layer.set("keep", keep)

@@ -112,6 +112,35 @@ import Testing
     }
   }
 
+  /// The highest accuracy is kept, of equal ones that with the lowest loss.
+  @Test func theBestStateIsChosenByAccuracy() throws {
+    let setting = try Setting()
+    let arguments =
+      ["--head", "classifier", "--prompt-length", "2", "--validate-every", "1", "--learning-rate", "0.3"]
+      + Self.template
+    let run = try setting.train("run", arguments + ["--best-metric", "accuracy"])
+    try #require(run.status == 0, "\(run.errors)")
+    let lines = try String(contentsOfFile: setting.path("run/metrics.jsonl"), encoding: .utf8).split(separator: "\n")
+    let validations = try lines.compactMap {
+      try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
+    }.filter { $0["validation_loss"] != nil }
+    let best = try #require(
+      validations.max {
+        func key(_ line: [String: Any]) -> (Double, Double) {
+          (line["accuracy"] as? Double ?? -1, -(line["validation_loss"] as? Double ?? .infinity))
+        }
+        return key($0) < key($1)
+      })
+    let kept = try #require(
+      try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: setting.path("run/best/best.json"))))
+        as? [String: Any])
+    #expect(kept["step"] as? Int == best["step"] as? Int && kept["score"] as? Double == best["accuracy"] as? Double)
+    for (metric, reason) in [("pearson", "accuracy"), ("bleu", "must be one of")] {
+      let refused = try setting.train("other", arguments + ["--best-metric", metric])
+      #expect(refused.status == 2 && refused.errors.contains(reason), "\(refused.errors)")
+    }
+  }
+
   /// Fine-tuning starts from the classifier that a checkpoint holds.
   @Test func fineTuningGoesOnFromTheCheckpointsClassifier() throws {
     let setting = try Setting()

@@ -107,8 +107,8 @@ import Testing
     var (time, sums) = (-Double.infinity, [String: Double]())
     for event in trace.commands {
       let (start, duration) = (try #require(event.ts), try #require(event.dur))
-      // Times are written with three digits; a Double of this size keeps them.
-      guard start >= time - 1e-6, duration >= 0 else {
+      // Drivers convert their clocks' ticks: llvmpipe's spans overlap by a nanosecond at times.
+      guard start >= time - 0.01, duration >= 0 else {
         Issue.record("\(event.name) starts at \(start), before the end of the span in front of it, \(time)")
         return
       }

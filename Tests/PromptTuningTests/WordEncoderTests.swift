@@ -37,7 +37,7 @@ import Testing
     let fits = try Self.encoder(positions: 9).encode(Self.row)
     #expect(fits.cutInputTokens == 0 && fits.wordPlaces.count == 3)
     let error = #expect(throws: MethodError.self) { try Self.encoder(positions: 8).encode(Self.row) }
-    #expect("\(try #require(error))".hasPrefix("f:3: the example needs 7 positions, the model has 6"))
+    #expect("\(try #require(error))".hasPrefix("f:3: the example needs 7 positions, there are 6"))
     let end = try Self.encoder(.inputEnd, positions: 7).encode(Self.row)
     #expect(end.context == [257] + Self.bytes("abcd") && end.cutInputTokens == 2)
     #expect(end.wordPlaces == [1, 3, 4] && end.answer == .labels([1, 0, 2]))

@@ -17,6 +17,23 @@ import Testing
     } catch { return "\(error)" }
   }
 
+  /// A run does not go on with other labels than those that it began with.
+  @Test func labelsBelongToTheFingerprint() throws {
+    func fingerprint(_ labels: [String]) throws -> UInt32 {
+      let rows = labels.map { "{\"input\": \"a\", \"label\": \"\($0)\"}\n" }.joined()
+      var task: TaskFormat? = TaskFormat(labels: ["no", "yes"])
+      let examples = try ExampleFile.read(try folder.write(rows, to: "rows.jsonl").path, for: &task)
+      var encoder = try ExampleEncoder(
+        codec: TextCodec(tokenizer: ByteTokenizer(), facts: TinyModel.facts()), template: PlainTemplate(),
+        truncation: [], maximumPositions: nil, promptLength: 0)
+      encoder.answers = try AnswerSource(.label, task)
+      return try EncodedExamples(examples, encoder: encoder).fingerprint
+    }
+    let first = try fingerprint(["no", "yes", "yes"])
+    #expect(try fingerprint(["no", "yes", "yes"]) == first)
+    #expect(try fingerprint(["yes", "no", "yes"]) != first)
+  }
+
   @Test func rowsOfAnyShape() throws {
     let text = """
       {"text": "caf\\u00e9", "n": 1.50, "yes": true, "none": null, "list": [1], "in": {"er": {"x": -2e3}}, "label": false}

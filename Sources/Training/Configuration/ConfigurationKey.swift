@@ -49,7 +49,8 @@ struct ConfigurationKey: Sendable {
     boolean("adafactor-scale-parameter", \.options.adafactor.scalesByParameter),
     choice("schedule", \.options.schedule), integer("warmup", \.options.warmupSteps, atLeast: 0),
     number("clip-norm", \.options.clipNorm, atLeast: 0), integer("log-every", \.options.logEvery, atLeast: 1),
-    integer("validate-every", \.options.validateEvery, atLeast: 0), integer("patience", \.options.patience, atLeast: 0),
+    integer("validate-every", \.options.validateEvery, atLeast: 0), choice("best-metric", \.options.bestMetric),
+    integer("patience", \.options.patience, atLeast: 0),
     integer("keep", \.options.keep, atLeast: 1), integer("save-every", \.options.saveEvery, atLeast: 0),
     number("time-limit", \.options.timeLimit, atLeast: 0),
   ]

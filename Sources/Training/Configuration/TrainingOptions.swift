@@ -71,7 +71,9 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public var logEvery = 10
   /// Steps between validations; 0 for none but the first and the last.
   public var validateEvery = 0
-  /// Validations without a better loss after which the run ends; 0 for no such end.
+  /// What the best state is chosen by.
+  public var bestMetric = BestMetric.loss
+  /// Validations that are no better after which the run ends; 0 for no such end.
   public var patience = 0
   /// Whole checkpoints that are kept, `last` among them.
   public var keep = 1

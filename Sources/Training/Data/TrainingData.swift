@@ -86,6 +86,7 @@ public final class EncodedExamples: TrainingData {
       tokenCount += tokens.tokenCount
       checksum.add(tokens.context)
       checksum.add(tokens.target)
+      if let answer = tokens.answer { checksum.add(answer.numbers) }
       if !varies { encoded.append(tokens) }
       // Any template of a pool may come up later.
       if encoder.texts?.varies == true {

@@ -198,7 +198,12 @@ public final class Trainer {
     guard let found else { return .interrupted }
     let loss = found.loss
     let metrics = try extraMetrics?(found) ?? []
-    let isBest = loss < sitting.state.best?.loss ?? .infinity
+    let score = options.bestMetric.score(loss: loss, metrics: metrics)
+    let isBest =
+      sitting.state.best.map { best in
+        let known = options.bestMetric == .loss ? -best.loss : best.score ?? -.infinity
+        return score > known || (score == known && loss < best.loss)
+      } ?? true
     sitting.state.validatedStep = step
     if step == 0 { sitting.initialValidationLoss = loss }
     let report = ValidationReport(
@@ -206,7 +211,8 @@ public final class Trainer {
       seconds: (clock.now - start).seconds)
     try sitting.folder.metrics?.append(report.line)
     if isBest {
-      let best = TrainingState.Best(step: step, loss: loss)
+      let best = TrainingState.Best(
+        step: step, loss: loss, score: options.bestMetric == .loss || !score.isFinite ? nil : score)
       sitting.state.best = best
       sitting.state.validationsWithoutGain = 0
       try sitting.folder.saveBest(best, sitting.files)

@@ -6,6 +6,8 @@ public struct TrainingState: Sendable, Hashable, Codable {
   public struct Best: Sendable, Hashable, Codable {
     public var step: Int
     public var loss: Double
+    /// `BestMetric.score`; nil where it is the loss that counts, or undefined.
+    public var score: Double?
   }
 
   /// Raised when older readers would misunderstand the file.
