@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Trains the methods of the three papers side by side, several seeds each, and prints a table of their scores.
 
-    tools/study run encoders   --model MINILM --data DATA --output runs/study
-    tools/study run generation --model Examples/base-model --data DATA --output runs/study
-    tools/study table --output runs/study
+    python tools/study.py run encoders   --model MINILM --data DATA --output runs/study
+    python tools/study.py run generation --model Examples/base-model --data DATA --output runs/study
+    python tools/study.py table --output runs/study
 
 MINILM is a BERT with real weights (all-MiniLM-L6-v2), DATA a folder with one folder for each data set (sst2, superglue_rte,
 superglue_cb, match_wdc_shoes, stsb; e2e), each with its splits as .jsonl or .jsonl.gz. Every run is one `softprompt
