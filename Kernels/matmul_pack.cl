@@ -99,7 +99,12 @@ __kernel void pack_a(
       const uint16 bits = as_uint16(vload16(0, a + 2 * word));
       uint16 rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
       rounded = select(rounded, bits | 0x400000u, (bits & 0x7FFFFFFFu) > 0x7F800000u);
-      vstore8((rounded.even >> 16) | rounded.odd, 0, output + word);
+      // Element by element: Oclgrind takes an index of the shuffles .even and .odd for an undefined element.
+      const uint8 low = (uint8)(rounded.s0, rounded.s2, rounded.s4, rounded.s6, rounded.s8, rounded.sa, rounded.sc,
+                                rounded.se);
+      const uint8 high = (uint8)(rounded.s1, rounded.s3, rounded.s5, rounded.s7, rounded.s9, rounded.sb, rounded.sd,
+                                 rounded.sf);
+      vstore8(low >> 16 | high, 0, output + word);
     }
   }
   for (; word < words; word++)
