@@ -17,14 +17,19 @@ final class CPUStorage: Storage {
   deinit { pool.release(pointer, byteCount: byteCount) }
 }
 
-/// Hands out pieces of large blocks, and joins what comes back with its free neighbours.
-///
-/// Batches differ in their numbers of rows: memory that one batch used serves the next whatever its sizes are, and a
-/// program holds little more than it needs at one time.
+/// Hands out pieces of large blocks, so that a program holds little more than it needs at one time.
 final class MemoryPool: Sendable {
+  /// Consecutive memory of the system.
+  ///
+  /// Addresses are integers because pointers cannot cross threads.
+  private struct Block {
+    let start: UInt
+    var space: FreeSpace
+  }
+
   private struct State {
     /// By address.
-    var blocks: [MemoryBlock] = []
+    var blocks: [Block] = []
     var mapped = 0
     var usage = MemoryUsage()
   }
@@ -52,7 +57,7 @@ final class MemoryPool: Sendable {
   var usage: MemoryUsage {
     state.withLock { state in
       var usage = state.usage
-      usage.pooled = state.blocks.reduce(0) { $0 + $1.freeBytes }
+      usage.pooled = state.blocks.reduce(0) { $0 + $1.space.count }
       return usage
     }
   }
@@ -81,9 +86,10 @@ final class MemoryPool: Sendable {
     state.withLock { state in
       state.usage.current -= byteCount
       guard let place = state.blocks.lastIndex(where: { $0.start <= address }) else { return }
-      state.blocks[place].giveBack(address, Self.size(for: byteCount))
-      let block = state.blocks[place]
-      if block.isFree, state.mapped > state.usage.peak + Self.slack { Self.unmap(place, of: &state) }
+      state.blocks[place].space.giveBack(Int(address - state.blocks[place].start), Self.size(for: byteCount))
+      if state.blocks[place].space.isWhole, state.mapped > state.usage.peak + Self.slack {
+        Self.unmap(place, of: &state)
+      }
     }
   }
 
@@ -91,22 +97,18 @@ final class MemoryPool: Sendable {
   func trim() { state.withLock { Self.trim(&$0) } }
 
   private static func trim(_ state: inout State) {
-    for place in state.blocks.indices.reversed() where state.blocks[place].isFree { unmap(place, of: &state) }
+    for place in state.blocks.indices.reversed() where state.blocks[place].space.isWhole { unmap(place, of: &state) }
   }
 
-  /// The address of a free piece: of those that are large enough the smallest, so that large ones stay whole.
+  /// The address of bytes that were free.
   private static func take(_ size: Int, from state: inout State) -> UInt? {
-    var best: (place: Int, piece: Int, size: Int)?
-    for (place, block) in state.blocks.enumerated() {
-      for (piece, free) in block.free.enumerated() where free.count >= size && free.count < best?.size ?? .max {
-        best = (place, piece, free.count)
-      }
+    if let (place, piece) = state.blocks.bestPlace(holding: size, \.space) {
+      return state.blocks[place].start + UInt(state.blocks[place].space.take(size, fromPiece: piece))
     }
-    if let best { return state.blocks[best.place].take(size, fromPiece: best.piece) }
     let capacity = max(blockSize, (size + largePage - 1) / largePage * largePage)
     guard let start = map(capacity, &state) else { return nil }
-    var block = MemoryBlock(start: start, capacity: capacity)
-    let address = block.take(size, fromPiece: 0)
+    var block = Block(start: start, space: FreeSpace(capacity: capacity))
+    let address = start + UInt(block.space.take(size, fromPiece: 0))
     let place = state.blocks.firstIndex { $0.start > start } ?? state.blocks.endIndex
     state.blocks.insert(block, at: place)
     state.mapped += capacity
@@ -127,7 +129,7 @@ final class MemoryPool: Sendable {
 
   private static func unmap(_ place: Int, of state: inout State) {
     let block = state.blocks.remove(at: place)
-    state.mapped -= block.capacity
+    state.mapped -= block.space.capacity
     free(UnsafeMutableRawPointer(bitPattern: block.start))
   }
 
