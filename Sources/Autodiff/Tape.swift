@@ -261,6 +261,9 @@ public struct Gradients {
     }
     if entry.isOwned {
       try backend.addScaled(gradient, 1, onto: entry.tensor)
+    } else if owned {
+      try backend.addScaled(entry.tensor, 1, onto: gradient)
+      entries[key] = Entry(node: node, tensor: gradient, isOwned: true)
     } else {
       entries[key] = Entry(node: node, tensor: try backend.add(entry.tensor, gradient), isOwned: true)
     }
