@@ -21,6 +21,11 @@ extension OpenCLBackend {
     try run(program, "pack_b", groups: groups, local: [1, 1, 1], [.tensor(b), .storage(target)] + sizes)
     guard problem.frozen else { return target }
     owner.packs[pack] = target
+    if owner.isBorrowed {
+      try queue.finish()
+      owner.releaseBorrowed()
+      return target
+    }
     guard pack.isLossless(b.dtype) else { return target }
     let unpacking = ProgramKey.pack(
       OperandTypes(b: b.dtype, rounded: false), vectors: pack.vectors, paired: pack.paired)
