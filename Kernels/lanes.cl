@@ -33,7 +33,7 @@
 
 // FOR_ROW, FOR_BLOCK: loops over the vectors of a row, or of a block of elements.
 // LEFT: in such a loop, for `load` and `store`, the elements left from j; anything from WIDTH on is a whole vector.
-// SUM_ROW: declares `sum`, this work-item's part of the sum of a term over a row; the term may use j and `left`. Two sums
+// SUM_ROW: declares `sum`, this work-item's part of the sum of a term over a row; the term may use j and `left`. Four sums
 // take turns, because each addition waits for the one before.
 #if WIDTH == 16
 #define WHOLE_END(type, first, end) ((first) + (((end) - (first)) & ~(type)15))
@@ -46,21 +46,24 @@
 #define FOR_BLOCK(i, n) FOR_VECTORS(i, size_t, BLOCK_FIRST, BLOCK_END(n))
 #define LEFT(j, n) (j##_rest ? (int)(j##_end - j) : 16)
 #define SUM_ROW(sum, j, n, term)                                               \
-  vec sum = (vec)0.0f;                                                         \
+  vec sum;                                                                     \
   {                                                                            \
-    vec sum##_second = (vec)0.0f;                                              \
+    vec sum##_0 = (vec)0.0f, sum##_1 = (vec)0.0f, sum##_2 = (vec)0.0f, sum##_3 = (vec)0.0f; \
     int j = 0;                                                                 \
-    for (const int left = 16; j <= (n) - 32;) {                                \
-      sum += term;                                                             \
+    for (const int left = 16; j <= (n) - 64; j += 16) {                        \
+      sum##_0 += term;                                                         \
       j += 16;                                                                 \
-      sum##_second += term;                                                    \
+      sum##_1 += term;                                                         \
       j += 16;                                                                 \
+      sum##_2 += term;                                                         \
+      j += 16;                                                                 \
+      sum##_3 += term;                                                         \
     }                                                                          \
     for (; j < (n); j += 16) {                                                 \
       const int left = (n) - j;                                                \
-      sum += term;                                                             \
+      sum##_0 += term;                                                         \
     }                                                                          \
-    sum += sum##_second;                                                       \
+    sum = (sum##_0 + sum##_1) + (sum##_2 + sum##_3);                           \
   }
 #else
 #define FOR_ROW(j, n) for (int j = LANE; j < n; j += GROUP)
