@@ -55,12 +55,6 @@ INLINE vf negative_power_of_2(vf x) {
   return (vf)((vi)q + ((vi)shifted << 23));
 }
 
-/// |x|, as far as the tail of the normal distribution is above 2^-130.
-INLINE vf tail_argument(vf x) {
-  vf a = magnitude(x);
-  return choose(a > splat(13.2f), splat(13.2f), a);
-}
-
 /// The normal distribution left of -a, in two factors: writes e^(-a^2/2), returns t Q(t) with t = 1 / (1 + 0.4 a).
 ///
 /// Q is a fit of degree 7 (relative error 4e-8 or, where that is larger, half of what rounding a^2/2 costs).
@@ -78,18 +72,21 @@ INLINE vf normal_tail(vf a, vf *gauss) {
   return q * t;
 }
 
+/// Lanes where the tail, below 2^-130, counts as 0; its factors are not right there.
+INLINE vi has_no_tail(vf a) { return a >= splat(13.2f); }
+
 /// x - x tail for positive x, x tail for negative.
 INLINE vf gelu(vf x) {
-  vf gauss, a = tail_argument(x);
+  vf gauss, a = magnitude(x), linear = larger(x, splat(0));
   vf tail = normal_tail(a, &gauss) * gauss;
-  return larger(x, splat(0)) - a * tail;
+  return choose(has_no_tail(a), linear, linear - a * tail);
 }
 
 /// The slope at -a is tail - a density; at a it is 1 less that.
 INLINE vf gelu_slope(vf x) {
-  vf gauss, a = tail_argument(x);
+  vf gauss, a = magnitude(x);
   vf ratio = normal_tail(a, &gauss);
-  vf negative = gauss * (ratio - a * splat(0.3989422804014327f));
+  vf negative = choose(has_no_tail(a), splat(0), gauss * (ratio - a * splat(0.3989422804014327f)));
   return choose(x > 0, 1 - negative, negative);
 }
 
