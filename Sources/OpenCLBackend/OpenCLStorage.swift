@@ -1,9 +1,12 @@
 import COpenCL
 import Compute
 
-/// A driver's buffer and the bytes it really has.
+/// Consecutive bytes of a driver's buffer.
 struct DeviceBuffer {
   let handle: cl_mem
+  /// The first of them, in bytes from the buffer's first.
+  let start: Int
+  /// As many as can be used; at least as many as were asked for.
   let capacity: Int
 }
 

@@ -27,9 +27,9 @@ extension OpenCLBackend {
     // Built now: what was loaded must not go where the way back does not build.
     _ = try programs.kernel("unpack_b", in: unpacking)
     guard isComplete(owner, pack, b.dtype) else { return target }
-    owner.letGo { [unowned self] buffer in
+    owner.letGo { [unowned self, type = b.dtype] buffer in
       try run(
-        unpacking, "unpack_b", groups: groups, local: [1, 1, 1], [.buffer(buffer), .storage(target)] + sizes)
+        unpacking, "unpack_b", groups: groups, local: [1, 1, 1], [.buffer(buffer, type), .storage(target)] + sizes)
     }
     return target
   }
