@@ -25,7 +25,7 @@ __kernel void column_sums(
   }
   const int j = ((int)get_group_id(0) * GROUP + LANE) * WIDTH;
   if (j >= n) return;
-  const int left = LEFT(j, n);
+  const int left = n - j;
   const size_t first = get_group_id(1) * (size_t)chunk, end = min((size_t)rows, first + chunk);
   vec sum = (vec)0.0f;
   for (size_t row = first; row < end; row++) {

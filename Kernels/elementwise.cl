@@ -65,44 +65,64 @@ __kernel void scale_rows(
   }
 }
 
+// A loop of its own for each activation: a choice for each vector would cost more than the function.
+#define FOR_EACH_KIND(kind, LOOP)             \
+  switch (kind) {                             \
+    case RELU: LOOP(RELU) break;              \
+    case SILU: LOOP(SILU) break;              \
+    case GELU: LOOP(GELU) break;              \
+    case GELU_TANH: LOOP(GELU_TANH) break;    \
+    case TANH: LOOP(TANH) break;              \
+  }
+
 __kernel void activation(int kind, TENSOR(const float, x), TENSOR(float, output), ulong n) {
   OPEN(x); OPEN(output);
-  FOR_BLOCK(i, n) {
-    const int left = LEFT(i, n);
-    store(activate(load(x + i, left, 0), kind), output + i, left);
+#define ACTIVATION(kind)                                                           \
+  FOR_BLOCK(i, n) {                                                                \
+    const int left = LEFT(i, n);                                                   \
+    store(activation_value(load(x + i, left, 0), kind), output + i, left);         \
   }
+  FOR_EACH_KIND(kind, ACTIVATION)
 }
 
 __kernel void activation_backward(
     int kind, TENSOR(const float, cotangent), TENSOR(const float, x), TENSOR(float, output), ulong n) {
   OPEN(cotangent); OPEN(x); OPEN(output);
-  FOR_BLOCK(i, n) {
-    const int left = LEFT(i, n);
-    store(load(cotangent + i, left, 0) * slope(load(x + i, left, 0), kind), output + i, left);
+#define ACTIVATION_BACKWARD(kind)                                                  \
+  FOR_BLOCK(i, n) {                                                                \
+    const int left = LEFT(i, n);                                                   \
+    const vec slope = activation_slope(load(x + i, left, 0), kind);                \
+    store(load(cotangent + i, left, 0) * slope, output + i, left);                 \
   }
+  FOR_EACH_KIND(kind, ACTIVATION_BACKWARD)
 }
 
 __kernel void gated(
     int kind, TENSOR(const float, gate), TENSOR(const float, up), TENSOR(float, output), ulong n) {
   OPEN(gate); OPEN(up); OPEN(output);
-  FOR_BLOCK(i, n) {
-    const int left = LEFT(i, n);
-    store(activate(load(gate + i, left, 0), kind) * load(up + i, left, 0), output + i, left);
+#define GATED(kind)                                                                \
+  FOR_BLOCK(i, n) {                                                                \
+    const int left = LEFT(i, n);                                                   \
+    const vec opened = activation_value(load(gate + i, left, 0), kind);            \
+    store(opened * load(up + i, left, 0), output + i, left);                       \
   }
+  FOR_EACH_KIND(kind, GATED)
 }
 
 __kernel void gated_backward(
     int kind, TENSOR(const float, cotangent), TENSOR(const float, gate), TENSOR(const float, up),
     TENSOR(float, gate_gradient), TENSOR(float, up_gradient), ulong n) {
   OPEN(cotangent); OPEN(gate); OPEN(up); OPEN(gate_gradient); OPEN(up_gradient);
-  FOR_BLOCK(i, n) {
-    const int left = LEFT(i, n);
-    const vec c = load(cotangent + i, left, 0);
-    const vec g = load(gate + i, left, 0);
-    const vec u = load(up + i, left, 0);
-    store(c * u * slope(g, kind), gate_gradient + i, left);
-    store(c * activate(g, kind), up_gradient + i, left);
+#define GATED_BACKWARD(kind)                                                       \
+  FOR_BLOCK(i, n) {                                                                \
+    const int left = LEFT(i, n);                                                   \
+    const vec c = load(cotangent + i, left, 0);                                    \
+    const vec g = load(gate + i, left, 0);                                         \
+    const vec u = load(up + i, left, 0);                                           \
+    store(c * u * activation_slope(g, kind), gate_gradient + i, left);             \
+    store(c * activation_value(g, kind), up_gradient + i, left);                   \
   }
+  FOR_EACH_KIND(kind, GATED_BACKWARD)
 }
 
 // Rounds to the nearest bfloat16 value, ties to even; NaN stays NaN.

@@ -6,6 +6,8 @@
 
 #include "lanes.cl"
 
+inline vec square(vec x) { return x * x; }
+
 __kernel void layer_norm(
     TENSOR(const float, x), TENSOR(const float, weight), TENSOR(const float, bias), float epsilon,
     TENSOR(float, output), TENSOR(float, mean), TENSOR(float, rstd), ulong rows, int n) {
@@ -15,14 +17,9 @@ __kernel void layer_norm(
   if (biased) OPEN(bias);
   FOR_ROWS(row, rows) {
     const __global float *from = x + row * n;
-    vec sum = (vec)0.0f;
-    FOR_ROW(j, n) sum += load(from + j, LEFT(j, n), 0);
+    SUM_ROW(sum, j, n, load(from + j, left, 0));
     const float average = GROUP_SUM(sum) / n;
-    vec squares = (vec)0.0f;
-    FOR_ROW(j, n) {
-      const vec centred = load(from + j, LEFT(j, n), average) - (vec)average;
-      squares += centred * centred;
-    }
+    SUM_ROW(squares, j, n, square(load(from + j, left, average) - (vec)average));
     const float inverse = 1.0f / sqrt(GROUP_SUM(squares) / n + epsilon);
     FOR_ROW(j, n) {
       const int left = LEFT(j, n);
@@ -70,11 +67,7 @@ __kernel void rms_norm(
   OPEN(x); OPEN(weight); OPEN(output); OPEN(rstd);
   FOR_ROWS(row, rows) {
     const __global float *from = x + row * n;
-    vec squares = (vec)0.0f;
-    FOR_ROW(j, n) {
-      const vec v = load(from + j, LEFT(j, n), 0);
-      squares += v * v;
-    }
+    SUM_ROW(squares, j, n, square(load(from + j, left, 0)));
     const float inverse = 1.0f / sqrt(GROUP_SUM(squares) / n + epsilon);
     FOR_ROW(j, n) {
       const int left = LEFT(j, n);
@@ -92,11 +85,7 @@ __kernel void rms_norm_backward(
   FOR_ROWS(row, rows) {
     const __global float *from = x + row * n, *c = cotangent + row * n;
     const float inverse = rstd[row];
-    vec product = (vec)0.0f;
-    FOR_ROW(j, n) {
-      const int left = LEFT(j, n);
-      product += load(c + j, left, 0) * load(weight + j, left, 0) * load(from + j, left, 0);
-    }
+    SUM_ROW(product, j, n, load(c + j, left, 0) * load(weight + j, left, 0) * load(from + j, left, 0));
     const vec projection = (vec)(GROUP_SUM(product) / n * inverse * inverse);
     FOR_ROW(j, n) {
       const int left = LEFT(j, n);

@@ -29,7 +29,7 @@ __kernel void softmax(
 #if WIDTH == 16
       if (left < 16) v = LANES < (int16)left ? v : (vec)-INFINITY;  // a factor of 0 or below
 #endif
-      highest = fmax(highest, v);
+      highest = larger(v, highest);
     }
     const vec top = (vec)anchor(GROUP_MAX(highest));
     vec sum = (vec)0.0f;
@@ -38,7 +38,7 @@ __kernel void softmax(
       vec v = load(from + j, left, -INFINITY);
       v = factor == 1.0f ? v : v * (vec)factor;
       if (masked) v += load(mask + row * n + j, left, 0);
-      v = exponential(v - top);
+      v = negative_exponential(v - top);
 #if WIDTH == 16
       if (left < 16) v = LANES < (int16)left ? v : (vec)0.0f;
 #endif
@@ -60,11 +60,7 @@ __kernel void softmax_backward(
   OPEN(cotangent); OPEN(y); OPEN(output);
   FOR_ROWS(row, rows) {
     const __global float *c = cotangent + row * n, *p = y + row * n;
-    vec sum = (vec)0.0f;
-    FOR_ROW(j, n) {
-      const int left = LEFT(j, n);
-      sum += load(c + j, left, 0) * load(p + j, left, 0);
-    }
+    SUM_ROW(sum, j, n, load(c + j, left, 0) * load(p + j, left, 0));
     const vec inner = (vec)GROUP_SUM(sum);
     FOR_ROW(j, n) {
       const int left = LEFT(j, n);
@@ -81,10 +77,9 @@ __kernel void cross_entropy(
   FOR_ROWS(row, rows) {
     const __global float *from = logits + row * n;
     vec highest = (vec)-INFINITY;
-    FOR_ROW(j, n) highest = fmax(highest, load(from + j, LEFT(j, n), -INFINITY));
+    FOR_ROW(j, n) highest = larger(load(from + j, LEFT(j, n), -INFINITY), highest);
     const float top = anchor(GROUP_MAX(highest));
-    vec sum = (vec)0.0f;
-    FOR_ROW(j, n) sum += exponential(load(from + j, LEFT(j, n), -INFINITY) - (vec)top);
+    SUM_ROW(sum, j, n, negative_exponential(load(from + j, left, -INFINITY) - (vec)top));
     const float log_sum = top + log(GROUP_SUM(sum));
     if (LANE == 0) {
       log_sums[row] = log_sum;
@@ -106,7 +101,7 @@ __kernel void cross_entropy_backward(
       const int left = LEFT(j, n);
       vec v = (vec)0.0f;
       if (label != ignored) {
-        v = exponential(load(from + j, left, -INFINITY) - log_sum);
+        v = negative_exponential(load(from + j, left, -INFINITY) - log_sum);
 #if WIDTH == 16
         v -= LANES + (int16)j == (int16)label ? (vec)1.0f : (vec)0.0f;
 #else

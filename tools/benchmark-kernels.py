@@ -60,6 +60,8 @@ def operations(names):
             forward = {
                 "softmax": lambda x=x: functional.softmax(x, -1),
                 "layerNorm": lambda x=x, w=weight, b=bias: functional.layer_norm(x, (x.shape[1],), w, b),
+                "silu": lambda x=x: functional.silu(x),
+                "rmsNorm": lambda x=x, w=weight: functional.rms_norm(x, (x.shape[1],), w),
                 "gelu": lambda x=x, kind=approximate: functional.gelu(x, approximate=kind),
             }[operation]
             plain = None

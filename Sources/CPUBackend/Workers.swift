@@ -1,6 +1,4 @@
-import Dispatch
 import Foundation
-import Synchronization
 
 /// Threads and their scratch memory.
 ///
@@ -8,6 +6,8 @@ import Synchronization
 /// none is left, so a slow or busy core holds nobody up.
 final class Workers {
   let count: Int
+  /// The other threads, from the first work for more than one on.
+  private var crew: Crew?
   private let scratch: UnsafeMutablePointer<UnsafeMutableRawBufferPointer>
 
   init(count: Int) {
@@ -17,6 +17,7 @@ final class Workers {
   }
 
   deinit {
+    crew?.dismiss()
     for worker in 0..<count { free(scratch[worker].baseAddress) }
     scratch.deallocate()
   }
@@ -28,25 +29,9 @@ final class Workers {
       for task in 0..<tasks { body(task, 0) }
       return
     }
-    withoutActuallyEscaping(body) { body in
-      let job = Job(body: body)
-      let next = Atomic<Int>(0)
-      DispatchQueue.concurrentPerform(iterations: width) { worker in
-        while true {
-          let task = next.wrappingAdd(1, ordering: .relaxed).oldValue
-          guard task < tasks else { return }
-          job.body(task, worker)
-        }
-      }
-    }
-  }
-
-  /// Carries a task's closure to the threads.
-  ///
-  /// Unchecked: tasks write to separate memory and only read what they share,
-  /// and `run` returns when the last has finished, so nothing they refer to is used from two places or dies early.
-  private struct Job: @unchecked Sendable {
-    let body: (Int, Int) -> Void
+    let crew = self.crew ?? Crew(helpers: count - 1)
+    self.crew = crew
+    withoutActuallyEscaping(body) { body in crew.run(Crew.Job(body: body), count: tasks, width: width) }
   }
 
   /// Cuts `0..<total` into ranges of `grain` and runs `body` on each; a single range stays on the calling thread.

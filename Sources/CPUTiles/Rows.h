@@ -21,7 +21,7 @@ static void softmax(const float *x, const float *mask, float factor, float *outp
   vf shift = splat(finite_shift(largest_lane(largest)));
   vf total = {};
   for (int64_t i = 0; i < n; i += LANES) {
-    vf e = exponential(softmax_score(x, mask, factor, i, n - i) - shift);
+    vf e = negative_exponential(softmax_score(x, mask, factor, i, n - i) - shift);
     store_first(output + i, e, n - i);
     total += n - i >= LANES ? e : choose(lane_numbers() < (int32_t)(n - i), e, splat(0));
   }
@@ -46,10 +46,10 @@ static float log_sum_exp(const float *x, int64_t n) {
     vf s0 = {}, s1 = {};
     int64_t i = start;
     for (; i + 2 * LANES <= end; i += 2 * LANES) {
-      s0 += exponential(load(x + i) - shift);
-      s1 += exponential(load(x + i + LANES) - shift);
+      s0 += negative_exponential(load(x + i) - shift);
+      s1 += negative_exponential(load(x + i + LANES) - shift);
     }
-    for (; i < end; i += LANES) s0 += exponential(hide_rest(load_first(x + i, end - i), end - i) - shift);
+    for (; i < end; i += LANES) s0 += negative_exponential(hide_rest(load_first(x + i, end - i), end - i) - shift);
     whole += sum_lanes(s0 + s1);
   }
   return (float)(finite_shift(largest) + __builtin_log(whole));

@@ -26,8 +26,10 @@ extension OpenCLBackend {
   func lanesProgram(_ file: String) -> ProgramKey { lanes.program(file) }
 
   /// Runs a kernel over `rows` rows, a work-group for each or for several in turn.
+  ///
+  /// A processor gets more groups than cores, so that a core that starts late takes fewer.
   func runRows(_ file: String, _ kernel: String, rows: Int, _ arguments: [KernelArgument]) throws {
-    let groups = min(rows, variants.rows == .gpu ? 1 << 16 : max(64, 16 * openCLDevice.computeUnits))
+    let groups = min(rows, variants.rows == .gpu ? 1 << 16 : 256 * openCLDevice.computeUnits)
     try run(lanesProgram(file), kernel, groups: [groups], local: [lanes.group], arguments)
   }
 

@@ -35,6 +35,23 @@ import Testing
     }
   }
 
+  /// Where nearly everything cancels in 1 + erf: errors against the value itself, not against x.
+  ///
+  /// Rounding x^2 / 2 alone costs x^2 / 2 units.
+  @Test(arguments: Variant.oneThread) func geluKeepsItsDigitsFarBelow0(_ variant: Variant) throws {
+    let backend = try variant.backend()
+    let x = stride(from: Float(-12), through: -0.01, by: 0.0137).map { $0 }
+    let values = try backend.values(try backend.activation(.gelu, try backend.tensor(x, [x.count])))
+    for (x, got) in zip(x, values) {
+      let expected = Double(x) * 0.5 * erfc(-Double(x) / 2.0.squareRoot())
+      let tolerance = 0x1p-24 * (8 + 4 * Double(x * x)) * abs(expected) + 0x1p-126
+      guard abs(Double(got) - expected) <= tolerance else {
+        Issue.record("gelu(\(x)) is \(got), not \(expected)")
+        return
+      }
+    }
+  }
+
   @Test(arguments: Variant.oneThread) func activationsFarOut(_ variant: Variant) throws {
     let backend = try variant.backend()
     let x: [Float] = [.nan, .infinity, 1e4, 1e20, 3e38, -1e4, -1e20, -3e38]

@@ -61,6 +61,27 @@ extension OnDevice {
       }
     }
 
+    /// Where nearly everything cancels in 1 + erf: errors against the value itself, not against x.
+    ///
+    /// Rounding x^2 / 2 alone costs x^2 / 2 units.
+    @Test(arguments: Devices.backends)
+    func geluKeepsItsDigitsFarBelow0(_ device: TestBackend) throws {
+      let backend = device.backend
+      let x = stride(from: Float(-12), through: -0.01, by: 0.0137).map { $0 }
+      let values = try backend.values(try backend.activation(.gelu, try backend.tensor(x, [x.count])))
+      for (x, got) in zip(x, values) {
+        let expected = Double(x) * 0.5 * erfc(-Double(x) / 2.0.squareRoot())
+        let tolerance = 0x1p-24 * (24 + 4 * Double(x * x)) * abs(expected) + 0x1p-126
+        guard abs(Double(got) - expected) <= tolerance else {
+          Issue.record("gelu(\(x)) is \(got), not \(expected)")
+          return
+        }
+      }
+      let beyond: [Float] = [-13.19, -13.2, -13.3, -40, -1e4, -3e38]
+      let zeros = try backend.values(try backend.activation(.gelu, try backend.tensor(beyond, [beyond.count])))
+      #expect(zeros.allSatisfy { abs($0) <= 0x1p-126 }, "\(zeros)")
+    }
+
     private func slope(_ x: Double, _ kind: Activation) -> Double {
       switch kind {
       case .relu: return x > 0 ? 1 : 0

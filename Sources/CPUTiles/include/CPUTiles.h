@@ -8,6 +8,15 @@
 
 #include <stdint.h>
 
+/// Lets the other thread of the core, or nobody, go first for a moment: in a loop that waits for a change of memory.
+static inline void cpu_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 #pragma clang assume_nonnull begin
 
 /// How the elements of a matrix B lie in memory.
