@@ -5,11 +5,14 @@ extension Tape {
   public func add(_ a: Variable, _ b: Variable) throws -> Variable {
     let backend = backend
     let isRow = a.shape != b.shape
-    return try record("add", try backend.add(a.value, b.value), inputs: [a, b]) { cotangent, wanted in
-      [
-        wanted[0] ? cotangent : nil,
-        wanted[1] ? (isRow ? try backend.columnSums(cotangent) : cotangent) : nil,
-      ]
+    let rows = Self.gradientRows(of: [a, b], keepingRows: isRow ? [a] : [a, b])
+    let (first, second) = (a.node, b.node)
+    return try record("add", try backend.add(a.value, b.value), inputs: [a, b], rows: rows) { cotangent, wanted in
+      var parts: [Tensor?] = [wanted[0] ? try cotangent.rows(of: rows, reaching: first) : nil, nil]
+      if wanted[1] {
+        parts[1] = isRow ? try backend.columnSums(cotangent) : try cotangent.rows(of: rows, reaching: second)
+      }
+      return parts
     }
   }
 

@@ -11,11 +11,15 @@ extension Tape {
     let result = try backend.layerNorm(x.value, weight: weight.value, bias: bias?.value, epsilon: epsilon)
     let (backend, input, scale) = (backend, x.value, weight.value)
     let inputs = [x, weight] + (bias.map { [$0] } ?? [])
-    return try record("layerNorm", result.output, inputs: inputs) { cotangent, wanted in
+    let rows = Self.gradientRows(of: inputs, keepingRows: [x])
+    return try record("layerNorm", result.output, inputs: inputs, rows: rows) { cotangent, wanted in
       var parts: [Tensor?] = [nil, nil]
       if wanted[0] {
-        parts[0] = try backend.layerNormBackward(
-          cotangent, x: input, weight: scale, mean: result.mean, rstd: result.rstd)
+        let (x, mean, rstd) = (
+          try rows.map { try input.rows($0) } ?? input, rows.map { result.mean.elements($0) } ?? result.mean,
+          rows.map { result.rstd.elements($0) } ?? result.rstd
+        )
+        parts[0] = try backend.layerNormBackward(cotangent, x: x, weight: scale, mean: mean, rstd: rstd)
       }
       var biasGradient: Tensor?
       if wanted.dropFirst().contains(true) {
@@ -33,9 +37,13 @@ extension Tape {
   public func rmsNorm(_ x: Variable, weight: Variable, epsilon: Float) throws -> Variable {
     let result = try backend.rmsNorm(x.value, weight: weight.value, epsilon: epsilon)
     let (backend, input, scale) = (backend, x.value, weight.value)
-    return try record("rmsNorm", result.output, inputs: [x, weight]) { cotangent, wanted in
-      [
-        wanted[0] ? try backend.rmsNormBackward(cotangent, x: input, weight: scale, rstd: result.rstd) : nil,
+    let rows = Self.gradientRows(of: [x, weight], keepingRows: [x])
+    return try record("rmsNorm", result.output, inputs: [x, weight], rows: rows) { cotangent, wanted in
+      let (x, rstd) = (
+        try rows.map { try input.rows($0) } ?? input, rows.map { result.rstd.elements($0) } ?? result.rstd
+      )
+      return [
+        wanted[0] ? try backend.rmsNormBackward(cotangent, x: x, weight: scale, rstd: rstd) : nil,
         wanted[1] ? try backend.rmsNormBackwardWeight(cotangent, x: input, rstd: result.rstd) : nil,
       ]
     }

@@ -21,14 +21,19 @@ extension Tape {
     // A frozen weight needs no gradient, and so the input need not be kept.
     let (backend, input, matrix) = (backend, weight.requiresGradient ? x.value : nil, weight.value)
     let inputs = [x, weight] + [bias, addend].compactMap(\.self)
-    let (hasBias, hasAddend) = (bias != nil, addend != nil)
-    return try record("linear", output, inputs: inputs) { cotangent, wanted in
+    let hasBias = bias != nil
+    let rows = Self.gradientRows(of: inputs, keepingRows: [x, addend])
+    let (xNode, addendNode) = (x.node, addend?.node)
+    return try record("linear", output, inputs: inputs, rows: rows) { cotangent, wanted in
       var parts: [Tensor?] = [
-        wanted[0] ? try backend.matmulBackwardA(cotangent, matrix, options) : nil,
+        wanted[0]
+          ? try backend.matmulBackwardA(try cotangent.rows(of: rows, reaching: xNode), matrix, options) : nil,
         wanted[1] ? try input.map { try backend.matmulBackwardB(cotangent, $0, options, shared: true) } : nil,
       ]
       if hasBias { parts.append(wanted[2] ? try backend.columnSums(cotangent) : nil) }
-      if hasAddend { parts.append(wanted[wanted.count - 1] ? cotangent : nil) }
+      if let addendNode {
+        parts.append(wanted[wanted.count - 1] ? try cotangent.rows(of: rows, reaching: addendNode) : nil)
+      }
       return parts
     }
   }

@@ -24,13 +24,19 @@ extension Tape {
   public func concatRows(_ parts: [Variable]) throws -> Variable {
     if parts.count == 1 { return parts[0] }
     let output = try backend.concatRows(parts.map(\.value))
-    let counts = parts.map { $0.shape[0] }
-    let backend = backend
-    return try record("concatRows", output, inputs: parts) { cotangent, wanted in
-      var row = 0
-      return try zip(counts, wanted).map { count, wanted in
-        defer { row += count }
-        return wanted ? try backend.duplicate(try cotangent.rows(row..<row + count)) : nil
+    var (end, rows): (Int, Range<Int>?) = (0, nil)
+    // Where the rows of each part that count lie among those of the result.
+    let places = parts.map { part in
+      defer { end += part.shape[0] }
+      let own = part.gradientRows ?? 0..<part.shape[0]
+      return own.lowerBound + end..<own.upperBound + end
+    }
+    for (part, place) in zip(parts, places) where part.requiresGradient { rows = Self.joined(rows, place) }
+    let (backend, first) = (backend, rows?.lowerBound ?? 0)
+    return try record("concatRows", output, inputs: parts, rows: rows) { cotangent, wanted in
+      try zip(places, wanted).map { place, wanted in
+        wanted
+          ? try backend.duplicate(try cotangent.rows(place.lowerBound - first..<place.upperBound - first)) : nil
       }
     }
   }
@@ -77,10 +83,11 @@ extension Tape {
       throw ComputeError.invalidArgument(
         operation: "splitColumns", "widths \(widths) do not make up the columns of \(x.shape)")
     }
-    let (backend, shape) = (backend, x.shape)
+    let rows = x.gradientRows
+    let (backend, shape) = (backend, Shape([rows?.count ?? x.shape[0], x.shape.columns]))
     let starts = widths.indices.map { widths[..<$0].reduce(0, +) }
     let parts = try zip(starts, widths).map { try backend.columns($0..<$0 + $1, of: x.value) }
-    return try record("splitColumns", outputs: parts, inputs: [x]) { cotangents, _ in
+    return try record("splitColumns", outputs: parts, inputs: [x], rows: rows) { cotangents, _ in
       let gradient =
         cotangents.contains { $0 == nil } ? try backend.zeros(shape) : try backend.allocate(shape, .f32)
       for ((start, width), cotangent) in zip(zip(starts, widths), cotangents) {

@@ -45,6 +45,8 @@ public final class Tape {
     /// Whether the outermost tape records.
     let isRecording: Bool
     var variables: [ObjectIdentifier: Variable] = [:]
+    /// Keeps them alive, so that no other parameter comes to lie at an address that is a key.
+    var known: [Parameter] = []
 
     init(isRecording: Bool) { self.isRecording = isRecording }
   }
@@ -94,6 +96,7 @@ public final class Tape {
       parameter.value, requiresGradient: parameters.isRecording && parameter.isTrainable,
       isFrozen: !parameter.isTrainable, name: parameter.name)
     parameters.variables[key] = variable
+    parameters.known.append(parameter)
     return variable
   }
 
@@ -117,14 +120,16 @@ public final class Tape {
   ///   - operation: its name, for reports.
   ///   - output: the computed value.
   ///   - inputs: what it was computed from.
+  ///   - rows: the rows of the output that something trainable reaches (`Variable.gradientRows`), where the operation
+  ///     keeps rows apart; the cotangent has these rows alone.
   ///   - vjp: given the cotangent of the output and which inputs want a gradient, the gradient of each input (nil
   ///     where none is wanted). It may return the cotangent itself.
   /// - Throws: `AutodiffError.nonFinite` on a checking tape.
   public func record(
-    _ operation: String, _ output: Tensor, inputs: [Variable],
+    _ operation: String, _ output: Tensor, inputs: [Variable], rows: Range<Int>? = nil,
     vjp: @escaping (_ cotangent: Tensor, _ wanted: [Bool]) throws -> [Tensor?]
   ) throws -> Variable {
-    let variables = try record(operation, outputs: [output], inputs: inputs) { cotangents, wanted in
+    let variables = try record(operation, outputs: [output], inputs: inputs, rows: rows) { cotangents, wanted in
       guard let cotangent = cotangents[0] else { return wanted.map { _ in nil } }
       return try vjp(cotangent, wanted)
     }
@@ -136,13 +141,13 @@ public final class Tape {
   /// - Parameter vjp: given the cotangents of the outputs (nil for one that nothing depends on, not all nil) and which
   ///   inputs want a gradient, the gradient of each input.
   public func record(
-    _ operation: String, outputs: [Tensor], inputs: [Variable],
+    _ operation: String, outputs: [Tensor], inputs: [Variable], rows: Range<Int>? = nil,
     vjp: @escaping (_ cotangents: [Tensor?], _ wanted: [Bool]) throws -> [Tensor?]
   ) throws -> [Variable] {
     let name = qualified(operation)
     if checksFiniteness { for output in outputs { try check(output, name) } }
     let requiresGradient = isRecording && inputs.contains { $0.requiresGradient }
-    let variables = outputs.map { Variable($0, requiresGradient: requiresGradient, name: name) }
+    let variables = outputs.map { Variable($0, requiresGradient: requiresGradient, rows: rows, name: name) }
     if requiresGradient {
       operations.append(Operation(outputs: variables.map(\.node), inputs: inputs.map(\.node), vjp: vjp))
     }
@@ -251,9 +256,7 @@ public struct Gradients {
   mutating func accumulate(
     _ gradient: Tensor, for node: Variable.Node, owned: Bool, _ backend: any ComputeBackend
   ) throws {
-    guard gradient.shape == node.shape else {
-      throw ComputeError.shapeMismatch(operation: "gradient of \(node.name)", node.shape, gradient.shape)
-    }
+    let gradient = try node.rows(of: gradient)
     let key = ObjectIdentifier(node)
     guard let entry = entries[key] else {
       entries[key] = Entry(node: node, tensor: gradient, isOwned: owned)
