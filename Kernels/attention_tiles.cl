@@ -55,35 +55,47 @@ inline void turn(const __global float *rows, size_t stride, int count, int width
   }
 }
 
-// Rows of a register tile of scores.
-#define SCORE_ROWS 8
+// Keys of the greatest and of the least register tile of scores.
+#define MOST_SCORE_ROWS 8
+#define SCORE_ROWS 4
 
-// to[j * 16 + lane] = product of row j with the strip's query, for j from `first` to `end` and to the end of their tile;
-// `first` begins a tile. Rows from `count` on repeat the last one.
+// to[i * 16 + lane] = product of row i with the strip's query, for the first `tile` rows; from `count` on the last row is
+// repeated.
+inline void score_tile(
+    const int tile, const __global float *rows, size_t stride, int count, int width, const __private float *turned,
+    __private float *to) {
+  const __global float *row[MOST_SCORE_ROWS];
+  float16 sums[MOST_SCORE_ROWS];
+#pragma unroll
+  for (int i = 0; i < MOST_SCORE_ROWS; i++) {
+    row[i] = rows + min(i, count - 1) * stride;
+    sums[i] = (float16)0.0f;
+  }
+#pragma nounroll
+  for (int d = 0; d < width; d++) {
+    const float16 queries = vload16(d, turned);
+#pragma unroll
+    for (int i = 0; i < MOST_SCORE_ROWS; i++)
+      if (i < tile) sums[i] = fma((float16)row[i][d], queries, sums[i]);
+  }
+#pragma unroll
+  for (int i = 0; i < MOST_SCORE_ROWS; i++)
+    if (i < tile) vstore16(sums[i], i, to);
+}
+
+// to[j * 16 + lane] = product of row j with the strip's query, for j from `first`, a multiple of SCORE_ROWS, to `end`
+// taken up to such a multiple. There are `count` rows; behind them the last one is repeated.
 inline void strip_products(
     const __global float *rows, size_t stride, int first, int end, int count, int width,
     const __private float *turned, __private float *to) {
+  int j = first;
 #pragma nounroll
-  for (int j = first; j < end; j += SCORE_ROWS) {
-    const __global float *row[SCORE_ROWS];
-    float16 sums[SCORE_ROWS];
-#pragma unroll
-    for (int i = 0; i < SCORE_ROWS; i++) {
-      row[i] = rows + min(j + i, count - 1) * stride;
-      sums[i] = (float16)0.0f;
-    }
-#pragma nounroll
-    for (int d = 0; d < width; d++) {
-      const float16 queries = vload16(d, turned);
-#pragma unroll
-      for (int i = 0; i < SCORE_ROWS; i++) sums[i] = fma((float16)row[i][d], queries, sums[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < SCORE_ROWS; i++) vstore16(sums[i], j + i, to);
-  }
+  for (; end - j > SCORE_ROWS; j += MOST_SCORE_ROWS)
+    score_tile(MOST_SCORE_ROWS, rows + j * stride, stride, count - j, width, turned, to + j * 16);
+  if (j < end) score_tile(SCORE_ROWS, rows + j * stride, stride, count - j, width, turned, to + j * 16);
 }
 
-// Rows and vectors of columns of a register tile of outputs.
+// Rows, as many as SCORE_ROWS, and vectors of columns of a register tile of outputs.
 #define OUTPUT_ROWS 4
 #define OUTPUT_VECTORS 4
 
@@ -95,23 +107,27 @@ inline void add_keys(
 #pragma unroll
   for (int i = 0; i < OUTPUT_ROWS; i++)
 #pragma unroll
-    for (int v = 0; v < columns; v++) kept[i][v] = sums[i * vectors + c + v];
+    for (int v = 0; v < OUTPUT_VECTORS; v++)
+      if (v < columns) kept[i][v] = sums[i * vectors + c + v];
 #pragma nounroll
   for (int j = from; j < to; j++) {
     float16 right[OUTPUT_VECTORS];
 #pragma unroll
-    for (int v = 0; v < columns; v++) right[v] = PART(c + v, rows + j * stride, width);
+    for (int v = 0; v < OUTPUT_VECTORS; v++)
+      if (v < columns) right[v] = PART(c + v, rows + j * stride, width);
 #pragma unroll
     for (int i = 0; i < OUTPUT_ROWS; i++) {
       const float16 weight = (float16)weights[j * 16 + i];
 #pragma unroll
-      for (int v = 0; v < columns; v++) kept[i][v] = fma(weight, right[v], kept[i][v]);
+      for (int v = 0; v < OUTPUT_VECTORS; v++)
+        if (v < columns) kept[i][v] = fma(weight, right[v], kept[i][v]);
     }
   }
 #pragma unroll
   for (int i = 0; i < OUTPUT_ROWS; i++)
 #pragma unroll
-    for (int v = 0; v < columns; v++) sums[i * vectors + c + v] = kept[i][v];
+    for (int v = 0; v < OUTPUT_VECTORS; v++)
+      if (v < columns) sums[i * vectors + c + v] = kept[i][v];
 }
 
 // As add_keys for all columns of a head.
@@ -134,7 +150,8 @@ inline void add_queries(
 #pragma unroll
   for (int j = 0; j < OUTPUT_ROWS; j++)
 #pragma unroll
-    for (int v = 0; v < columns; v++) kept[j][v] = PART(c + v, to + min(first + j, count - 1) * stride, width);
+    for (int v = 0; v < OUTPUT_VECTORS; v++)
+      if (v < columns) kept[j][v] = PART(c + v, to + min(first + j, count - 1) * stride, width);
 #pragma nounroll
   for (int strip = from / 16; strip * 16 < end; strip++) {
     const __private float *weight = weights + (strip * keys + first) * 16;
@@ -144,12 +161,14 @@ inline void add_queries(
     for (int i = max(0, from - 16 * strip); i < last; i++) {
       float16 right[OUTPUT_VECTORS];
 #pragma unroll
-      for (int v = 0; v < columns; v++) right[v] = rows[i * vectors + v];
+      for (int v = 0; v < OUTPUT_VECTORS; v++)
+        if (v < columns) right[v] = rows[i * vectors + v];
 #pragma unroll
       for (int j = 0; j < OUTPUT_ROWS; j++) {
         const float16 left = (float16)weight[j * 16 + i];
 #pragma unroll
-        for (int v = 0; v < columns; v++) kept[j][v] = fma(left, right[v], kept[j][v]);
+        for (int v = 0; v < OUTPUT_VECTORS; v++)
+          if (v < columns) kept[j][v] = fma(left, right[v], kept[j][v]);
       }
     }
   }
@@ -157,7 +176,8 @@ inline void add_queries(
   for (int j = 0; j < OUTPUT_ROWS; j++)
     if (first + j < count) {
 #pragma unroll
-      for (int v = 0; v < columns; v++)
+      for (int v = 0; v < OUTPUT_VECTORS; v++)
+        if (v < columns)
         store(kept[j][v], to + (first + j) * stride + 16 * (c + v), LEFT_OF(c + v, width));
     }
 }
