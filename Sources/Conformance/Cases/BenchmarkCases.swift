@@ -65,7 +65,9 @@ extension CaseTable {
 
   /// Sequences behind a shared prompt; the last `queries` tokens of each ask, or all of them.
   private static func segments(_ label: String, shared: Int, lengths: [Int], queries: Int? = nil) -> ConformanceCase {
-    func range(_ start: Int, _ count: Int) -> AttributeValue { [.number(Double(start)), .number(Double(start + count))] }
+    func range(_ start: Int, _ count: Int) -> AttributeValue {
+      [.number(Double(start)), .number(Double(start + count))]
+    }
     var (query, key) = (0, shared)
     var segments: [AttributeValue] = []
     for length in lengths {
