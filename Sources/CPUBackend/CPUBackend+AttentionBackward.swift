@@ -19,7 +19,7 @@ extension CPUBackend {
     let (dk, dv) = (try partial(gradients.k), try partial(gradients.v))
     let pass = AttentionBackwardPass(
       backend: self, attributes: attributes, blocks: blocks, keyRows: layout.keyCount, groups: groups,
-      q: HeadMatrix(q, headWidth: q.columnCount / heads), k: try headMatrix(k, heads: keyValueHeads),
+      q: HeadMatrix(q, headWidth: q.columnCount / heads), k: HeadMatrix(k, headWidth: k.columnCount / keyValueHeads),
       v: HeadMatrix(v, headWidth: v.columnCount / keyValueHeads),
       cotangent: HeadMatrix(cotangent, headWidth: cotangent.columnCount / heads),
       output: HeadMatrix(result.output, headWidth: result.output.columnCount / heads),
@@ -34,8 +34,9 @@ extension CPUBackend {
       }
     }
     if groups > 1 {
-      try columnSums(dk, into: try gradients.k.reshaped([gradients.k.count]))
-      try columnSums(dv, into: try gradients.v.reshaped([gradients.v.count]))
+      for (partial, sum) in [(dk, gradients.k), (dv, gradients.v)] where !sum.isEmpty {
+        try columnSums(partial, into: try sum.reshaped([sum.count]))
+      }
     }
     if let table = gradients.table { gatherTable(table, histograms, pass.differences, attributes, groups: groups) }
   }
@@ -86,17 +87,21 @@ private struct AttentionBackwardPass {
   let differences: Range<Int>?
 
   /// What a group's blocks, every `groups`-th, add to the gradients of one key-value head.
+  ///
+  /// The head's keys, values and their gradients are copied: rows as far apart as those of a matrix of all heads share
+  /// few places in the caches.
   func run(_ keyValueHead: Int, group: Int, histograms: UnsafeMutablePointer<Float>?, worker: Int) {
     let (tiles, width, valueWidth) = (backend.tiles, dq.headWidth, v.headWidth)
-    let (ldK, ldV) = (width * attributes.keyValueHeads, v.ld)
-    let dk = dk + group * keyRows * ldK + keyValueHead * width
-    let dv = dv + group * keyRows * ldV + keyValueHead * valueWidth
-    for row in 0..<keyRows {
-      tiles.fill(dk + row * ldK, 0, Int64(width))
-      tiles.fill(dv + row * ldV, 0, Int64(valueWidth))
-    }
-    let scratch = backend.workers.floats(
-      Int(tiles.attentionGradientScratch(Int64(width), Int64(valueWidth))), worker: worker)
+    let (ldK, ldV) = (padded(width), padded(valueWidth))
+    let tileScratch = Int(tiles.attentionGradientScratch(Int64(width), Int64(valueWidth)))
+    let scratch = backend.workers.floats(tileScratch + 2 * keyRows * (ldK + ldV), worker: worker)
+    let keys = scratch + tileScratch
+    let values = keys + keyRows * ldK
+    let keyGradient = values + keyRows * ldV
+    let valueGradient = keyGradient + keyRows * ldK
+    pack(k, head: keyValueHead, into: keys, ld: ldK)
+    pack(v, head: keyValueHead, into: values, ld: ldV)
+    tiles.fill(keyGradient, 0, Int64(keyRows * (ldK + ldV)))
     let queryHeads = attributes.heads / attributes.keyValueHeads
     for block in stride(from: group, to: blocks.count, by: groups).map({ blocks[$0] }) {
       for head in keyValueHead * queryHeads..<(keyValueHead + 1) * queryHeads {
@@ -107,14 +112,34 @@ private struct AttentionBackwardPass {
           block, attributes, head: head, q: q, k: k, v: v, width: width, valueWidth: valueWidth, bias: bias,
           logSumExp: logSumExp
         ) { tile in
+          (tile.k, tile.ldK, tile.v, tile.ldV) = (UnsafePointer(keys), Int64(ldK), UnsafePointer(values), Int64(ldV))
           var gradients = CPUAttentionGradients(
             cotangent: cotangent.at(row: block.firstRow, head: head),
             output: output.at(row: block.firstRow, head: head), ldOutput: Int64(output.ld),
-            dq: dq.at(row: block.firstRow, head: head), ldDQ: Int64(dq.ld), dk: dk, ldDK: Int64(ldK), dv: dv,
-            ldDV: Int64(ldV), histogram: histogram)
+            dq: dq.at(row: block.firstRow, head: head), ldDQ: Int64(dq.ld), dk: keyGradient, dv: valueGradient,
+            histogram: histogram)
           tiles.attentionGradient(&tile, &gradients, scratch)
         }
       }
     }
+    let (keyColumns, valueColumns) = (width * attributes.keyValueHeads, valueWidth * attributes.keyValueHeads)
+    for row in 0..<keyRows {
+      (dk + (group * keyRows + row) * keyColumns + keyValueHead * width)
+        .update(from: keyGradient + row * ldK, count: width)
+      (dv + (group * keyRows + row) * valueColumns + keyValueHead * valueWidth)
+        .update(from: valueGradient + row * ldV, count: valueWidth)
+    }
+  }
+
+  private func padded(_ width: Int) -> Int {
+    let lanes = Int(backend.tiles.lanes)
+    return (width + lanes - 1) / lanes * lanes
+  }
+
+  /// The rows of one head, with zeros behind their columns.
+  private func pack(_ matrix: HeadMatrix, head: Int, into output: UnsafeMutablePointer<Float>, ld: Int) {
+    backend.tiles.pack(
+      CPU_F32, 0, 0, Int64(matrix.headWidth), Int64(keyRows), matrix.at(row: 0, head: head), Int64(matrix.ld), output,
+      Int64(ld))
   }
 }

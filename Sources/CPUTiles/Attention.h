@@ -110,16 +110,15 @@ static __attribute__((noinline)) void add_keys(
 }
 
 /// Rows j of `to`, OUTPUT_ROWS from 0 on but none from `count` on, `+= weights[strip][j][i] queries[i]` for the queries
-/// i of a tile from `from` to `end`; some vectors, which have `columns` columns.
+/// i of a tile from `from` to `end`; some vectors.
 INLINE void add_queries_to(
-    const int vectors, float *to, int64_t ldTo, int64_t count, int64_t columns, const float *weights, int64_t from,
-    int64_t end, const float *queries, int64_t ld) {
+    const int vectors, float *to, int64_t ldTo, int64_t count, const float *weights, int64_t from, int64_t end,
+    const float *queries, int64_t ld) {
   vf kept[OUTPUT_ROWS][OUTPUT_VECTORS];
 #pragma clang loop unroll(full)
   for (int j = 0; j < OUTPUT_ROWS; j++)
 #pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++)
-      kept[j][v] = load_first(to + LEAST(j, count - 1) * ldTo + v * LANES, columns - v * LANES);
+    for (int v = 0; v < vectors; v++) kept[j][v] = load(to + LEAST(j, count - 1) * ldTo + v * LANES);
   for (int64_t strip = from / STRIP; strip * STRIP < end; strip++) {
     const float *weight = weights + strip * GRADIENT_KEYS * STRIP;
     const float *rows = queries + strip * STRIP * ld;
@@ -140,20 +139,20 @@ INLINE void add_queries_to(
   for (int j = 0; j < OUTPUT_ROWS; j++)
     if (j < count)
 #pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++) store_first(to + j * ldTo + v * LANES, kept[j][v], columns - v * LANES);
+      for (int v = 0; v < vectors; v++) store(to + j * ldTo + v * LANES, kept[j][v]);
 }
 
-/// As `add_queries_to` for all columns of a head.
+/// As `add_queries_to` for all columns of a head, whose rows have room for whole vectors.
 static __attribute__((noinline)) void add_queries(
-    float *to, int64_t ldTo, int64_t count, int64_t width, const float *weights, int64_t from, int64_t end,
+    float *to, int64_t ldTo, int64_t count, int64_t vectors, const float *weights, int64_t from, int64_t end,
     const float *queries) {
   if (from >= end) return;
-  int64_t v = 0, vectors = VECTORS_OF(width), ld = vectors * LANES;
+  int64_t v = 0, ld = vectors * LANES;
   for (; v + OUTPUT_VECTORS <= vectors; v += OUTPUT_VECTORS)
     add_queries_to(
-        OUTPUT_VECTORS, to + v * LANES, ldTo, count, width - v * LANES, weights, from, end, queries + v * LANES, ld);
+        OUTPUT_VECTORS, to + v * LANES, ldTo, count, weights, from, end, queries + v * LANES, ld);
   for (; v < vectors; v++)
-    add_queries_to(1, to + v * LANES, ldTo, count, width - v * LANES, weights, from, end, queries + v * LANES, ld);
+    add_queries_to(1, to + v * LANES, ldTo, count, weights, from, end, queries + v * LANES, ld);
 }
 
 /// The first of `count` keys from position `start` that the query at a position sees, and the key behind the last one.
@@ -345,10 +344,9 @@ static void attention_gradient(const CPUAttentionTile *t, const CPUAttentionGrad
         const int64_t key = position + j, last = position + LEAST(j + OUTPUT_ROWS, size) - 1;
         const int64_t from = range->causal ? GREATEST(0, key - t->firstQuery) : 0;
         const int64_t to = t->window < 0 ? t->queries : LEAST(t->queries, last + t->window - t->firstQuery);
+        add_queries(g->dk + (row + j) * t->ldK, t->ldK, size - j, vectors, d + j * STRIP, from, to, queries);
         add_queries(
-            g->dk + (row + j) * g->ldDK, g->ldDK, size - j, t->width, d + j * STRIP, from, to, queries);
-        add_queries(
-            g->dv + (row + j) * g->ldDV, g->ldDV, size - j, t->valueWidth, p + j * STRIP, from, to, upstream);
+            g->dv + (row + j) * t->ldV, t->ldV, size - j, ldValue / LANES, p + j * STRIP, from, to, upstream);
       }
     }
   }

@@ -80,11 +80,9 @@ typedef struct CPUAttentionGradients {
   /// The first query's; written.
   float *dq;
   int64_t ldDQ;
-  /// Row 0 of the head's; added to.
+  /// Row 0 of the head's, in rows as long as those of k and v; added to.
   float *dk;
-  int64_t ldDK;
   float *dv;
-  int64_t ldDV;
   /// Gradients of scores are added up by `query position - key position`; points at the entry for 0.
   float *_Nullable histogram;
 } CPUAttentionGradients;
@@ -191,8 +189,8 @@ typedef struct CPUTiles {
   /// The output of a tile of at most `attentionQueries` queries, `[queries][ldOutput]`. k can be read as wide as it is,
   /// rows of v up to the next multiple of `lanes`.
   void (*attentionForward)(const CPUAttentionTile *tile, float *output, int64_t ldOutput, float *scratch);
-  /// The gradients of a tile of at most `attentionGradientQueries` queries. v can be read as wide as it is, rows of k up
-  /// to the next multiple of `lanes`.
+  /// The gradients of a tile of at most `attentionGradientQueries` queries. Rows of k, v and their gradients go
+  /// up to the next multiple of `lanes`.
   void (*attentionGradient)(const CPUAttentionTile *tile, const CPUAttentionGradients *gradients, float *scratch);
   /// Floats of scratch that these need.
   int64_t (*attentionForwardScratch)(int64_t width, int64_t valueWidth);
