@@ -10,16 +10,14 @@ struct QueryBlock {
 
   var keyCount: Int { keys.reduce(0) { $0 + Int($1.count) } }
 
-  /// All blocks of a layout, at most `width` queries each.
-  static func blocks(of layout: AttentionLayout, window: Int?, width: Int) -> [QueryBlock] {
-    layout.segments.flatMap { segment in
-      stride(from: 0, to: segment.queries.count, by: width).map { start in
-        let count = min(width, segment.queries.count - start)
-        let position = segment.firstQueryPosition + start
-        return QueryBlock(
-          firstRow: segment.queries.lowerBound + start, count: count, position: position,
-          keys: visibleKeys(segment, positions: position..<position + count, window: window))
-      }
+  /// All blocks of a segment, at most `width` queries each.
+  static func blocks(of segment: AttentionSegment, window: Int?, width: Int) -> [QueryBlock] {
+    stride(from: 0, to: segment.queries.count, by: width).map { start in
+      let count = min(width, segment.queries.count - start)
+      let position = segment.firstQueryPosition + start
+      return QueryBlock(
+        firstRow: segment.queries.lowerBound + start, count: count, position: position,
+        keys: visibleKeys(segment, positions: position..<position + count, window: window))
     }
   }
 

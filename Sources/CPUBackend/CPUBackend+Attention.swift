@@ -11,19 +11,29 @@ extension CPUBackend {
     into output: Tensor, logSumExp: Tensor
   ) throws {
     let blockWidth = Int(tiles.attentionQueries)
-    let blocks = QueryBlock.blocks(of: layout, window: attributes.window, width: blockWidth)
+    // Blocks of one segment see the same keys, which stay in the caches of the core that takes them all. The last ones
+    // see the most and come first, so that no long task is left over at the end.
+    let runs =
+      layout.segments.flatMap { segment in
+        let blocks = QueryBlock.blocks(of: segment, window: attributes.window, width: blockWidth)
+        return stride(from: 0, to: blocks.count, by: AttentionForwardPass.blocksOfTask).map {
+          blocks[$0..<min($0 + AttentionForwardPass.blocksOfTask, blocks.count)]
+        }
+      }.reversed() as [ArraySlice<QueryBlock>]
     let (heads, keyValueHeads) = (attributes.heads, attributes.keyValueHeads)
     let pass = AttentionForwardPass(
       backend: self, attributes: attributes, q: HeadMatrix(q, headWidth: q.columnCount / heads),
       k: HeadMatrix(k, headWidth: k.columnCount / keyValueHeads), v: try headMatrix(v, heads: keyValueHeads),
       output: HeadMatrix(output, headWidth: output.columnCount / heads), logSumExp: logSumExp.floats,
       bias: ScoreBias(attributes, layout, width: blockWidth))
-    workers.run(blocks.count * heads) { task, worker in
-      let (block, head) = (blocks[task / heads], task % heads)
-      if block.count <= AttentionForwardPass.fewQueries {
-        withBias(pass.bias, head: head) { pass.runInRows(block, head: head, bias: $0, worker: worker) }
-      } else {
-        pass.runInLanes(block, head: head, worker: worker)
+    workers.run(runs.count * heads) { task, worker in
+      let head = task % heads
+      for block in runs[task / heads] {
+        if block.count <= AttentionForwardPass.fewQueries {
+          withBias(pass.bias, head: head) { pass.runInRows(block, head: head, bias: $0, worker: worker) }
+        } else {
+          pass.runInLanes(block, head: head, worker: worker)
+        }
       }
     }
   }
@@ -33,6 +43,8 @@ extension CPUBackend {
 private struct AttentionForwardPass {
   /// Up to here a block's scores lie in rows.
   static let fewQueries = 4
+  /// Blocks of a segment that one task takes, at most.
+  static let blocksOfTask = 4
 
   let backend: CPUBackend
   let attributes: AttentionAttributes

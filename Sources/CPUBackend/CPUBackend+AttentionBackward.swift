@@ -8,8 +8,9 @@ extension CPUBackend {
   ) throws {
     let (heads, keyValueHeads) = (attributes.heads, attributes.keyValueHeads)
     let strip = Int(tiles.attentionQueries)
-    let blocks = QueryBlock.blocks(
-      of: layout, window: attributes.window, width: Int(tiles.attentionGradientQueries))
+    let blocks = layout.segments.flatMap {
+      QueryBlock.blocks(of: $0, window: attributes.window, width: Int(tiles.attentionGradientQueries))
+    }
     // A task owns the keys and values of a head, so that gradients of shared keys add up in a fixed order. Where there
     // are few such heads for the threads, groups of blocks make gradients of their own, which are then added up.
     let groups =
