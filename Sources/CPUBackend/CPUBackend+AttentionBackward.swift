@@ -2,6 +2,9 @@ import CPUTiles
 import Compute
 
 extension CPUBackend {
+  /// Key-value heads whose gradients keep the threads busy.
+  private static let enoughHeads = 8
+
   public func attentionBackward(
     _ cotangent: Tensor, q: Tensor, k: Tensor, v: Tensor, _ result: AttentionResult, _ layout: AttentionLayout,
     _ attributes: AttentionAttributes, into gradients: AttentionGradients
@@ -12,10 +15,11 @@ extension CPUBackend {
       QueryBlock.blocks(of: $0, window: attributes.window, width: Int(tiles.attentionGradientQueries))
     }
     // A task owns the keys and values of a head, so that gradients of shared keys add up in a fixed order. Where there
-    // are few such heads for the threads, groups of blocks make gradients of their own, which are then added up.
+    // are few such heads, groups of blocks make gradients of their own, which are then added up. How many must not
+    // depend on the threads, or the results would.
     let groups =
-      keyValueHeads >= 2 * workers.count
-      ? 1 : max(1, min(blocks.count, (4 * workers.count + keyValueHeads - 1) / keyValueHeads))
+      keyValueHeads >= Self.enoughHeads
+      ? 1 : max(1, min(blocks.count, (2 * Self.enoughHeads + keyValueHeads - 1) / keyValueHeads))
     func partial(_ sum: Tensor) throws -> Tensor { groups == 1 ? sum : try allocate([groups, sum.count], .f32) }
     let (dk, dv) = (try partial(gradients.k), try partial(gradients.v))
     let pass = AttentionBackwardPass(
