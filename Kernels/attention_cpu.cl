@@ -2,9 +2,9 @@
 //
 // Kernels:
 //   attention_forward   a work-item owns a tile of TILE queries of one head and goes through its keys in blocks
-//   attention_gradient  a work-item owns a head of k and v: every GROUPS-th tile of GRADIENT_TILE queries
-// The tables are described in visibility.cl, the products in attention_tiles.cl. Scores of one block of keys with the
-// tile exist at a time, in private memory.
+//   attention_gradient  a work-item owns a head of k and v for a group of tiles of GRADIENT_TILE queries
+// The tables are described in visibility.cl, the products in attention_tiles.cl. Scores of one block of keys with
+// the tile exist at a time, in private memory.
 // Build parameters: HEAD_WIDTH, VALUE_WIDTH (columns of a head, any numbers), TILE, GRADIENT_TILE (rows of a tile of the
 // tables, 16 and a multiple of 16).
 // Work-group size 1.
@@ -308,7 +308,8 @@ __kernel void attention_gradient(
         for (int j = 0; j < size; j += OUTPUT_ROWS) {
           // The queries that see any of these keys.
           const int from = hides ? max(0, position + j - first_position) : 0;
-          const int to = (int)min((long)items, (long)position + min(j + OUTPUT_ROWS, size) - 1 + window - first_position);
+          const int last = position + min(j + OUTPUT_ROWS, size) - 1;
+          const int to = (int)min((long)items, (long)last + window - first_position);
           add_all_queries(
               key_gradient + key_row * key_stride, key_stride, j, size, changes, GRADIENT_KEYS, from, to, queries,
               HEAD_VECTORS, HEAD_WIDTH);

@@ -25,8 +25,8 @@
 // Vector v of the columns of a head; nothing behind the last column is read.
 #define PART(v, row, width) ((width) % 16 == 0 ? vload16(v, row) : load((row) + 16 * (v), LEFT_OF(v, width), 0.0f))
 
-// As one riffles the two halves of a deck of cards: rows r and r + 8 become rows 2 r and 2 r + 1. The bits of an element's
-// row and column, taken as one number, turn by one place.
+// As one riffles the two halves of a deck of cards: rows r and r + 8 become rows 2 r and 2 r + 1. The bits of an
+// element's row and column, taken as one number, turn by one place.
 inline void riffle(const float16 from[16], float16 to[16]) {
 #pragma unroll
   for (int r = 0; r < 8; r++) {
@@ -59,8 +59,8 @@ inline void turn(const __global float *rows, size_t stride, int count, int width
 #define MOST_SCORE_ROWS 8
 #define SCORE_ROWS 4
 
-// to[i * 16 + lane] = product of row i with the strip's query, for the first `tile` rows; from `count` on the last row is
-// repeated.
+// to[i * 16 + lane] = product of row i with the strip's query, for the first `tile` rows; from `count` on the last row
+// is repeated.
 inline void score_tile(
     const int tile, const __global float *rows, size_t stride, int count, int width, const __private float *turned,
     __private float *to) {

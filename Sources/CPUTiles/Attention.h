@@ -1,7 +1,7 @@
 // Attention of a tile of queries of one head.
 //
-// A strip is a few vectors of queries, one in each lane. Scores of a strip lie as [keys][STRIP]: what belongs to one key
-// is a vector, so softmax needs no sums across lanes, and a weight is an element that a row of columns is multiplied by.
+// A strip is a few vectors of queries, one in each lane. Scores of a strip lie as [keys][STRIP]: what belongs to one
+// key is a vector, so softmax needs no sums across lanes, and a weight is an element that a row is multiplied by.
 // Keys are gone through in blocks; only the scores of one block exist at a time.
 
 #if LANES == 16
