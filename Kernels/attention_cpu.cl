@@ -5,8 +5,8 @@
 //   attention_gradient  a work-item owns a head of k and v for a group of tiles of GRADIENT_TILE queries
 // The tables are described in visibility.cl, the products in attention_tiles.cl. Scores of one block of keys with
 // the tile exist at a time, in private memory.
-// Build parameters: HEAD_WIDTH, VALUE_WIDTH (columns of a head, any numbers), TILE, GRADIENT_TILE (rows of a tile of the
-// tables, 16 and a multiple of 16).
+// Build parameters: HEAD_WIDTH, VALUE_WIDTH (columns of a head, any numbers), TILE, GRADIENT_TILE (rows of a tile of
+// the tables, 16 and a multiple of 16).
 // Work-group size 1.
 
 #ifndef TILE

@@ -99,7 +99,7 @@ inline void strip_products(
 #define OUTPUT_ROWS 4
 #define OUTPUT_VECTORS 4
 
-// sums[i * vectors + c] += weights[j * 16 + i] row j, for OUTPUT_ROWS queries i and `columns` vectors of columns from c.
+// sums[i * vectors + c] += weights[j * 16 + i] row j, for OUTPUT_ROWS queries i and `columns` vectors from c on.
 inline void add_keys(
     const int columns, __private float16 *sums, int vectors, const __private float *weights, int from, int to,
     const __global float *rows, size_t stride, int c, int width) {
