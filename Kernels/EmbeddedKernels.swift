@@ -4,6 +4,7 @@ extension KernelLibrary {
     "attention_cpu.cl": PackageResources.attention_cpu_cl,
     "attention_gpu.cl": PackageResources.attention_gpu_cl,
     "attention_plain.cl": PackageResources.attention_plain_cl,
+    "attention_tiles.cl": PackageResources.attention_tiles_cl,
     "builtins.cl": PackageResources.builtins_cl,
     "columns.cl": PackageResources.columns_cl,
     "elementwise.cl": PackageResources.elementwise_cl,

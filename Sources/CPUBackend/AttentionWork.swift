@@ -1,47 +1,38 @@
 import CPUTiles
 import Compute
 
-/// Consecutive rows of k and v, and the position of the first.
-struct KeyRange {
-  var row: Int
-  var count: Int
-  var position: Int
-  /// Keys behind the query's position are hidden.
-  var causal: Bool
-}
-
-/// Queries of one segment that are handled together, one in each lane, and the keys that any of them sees.
+/// Queries of one segment that are handled together, and the keys that any of them sees.
 struct QueryBlock {
   var firstRow: Int
   var count: Int
   var position: Int
-  var keys: [KeyRange]
+  var keys: [CPUKeyRange]
 
-  var keyCount: Int { keys.reduce(0) { $0 + $1.count } }
+  var keyCount: Int { keys.reduce(0) { $0 + Int($1.count) } }
 
-  /// All blocks of a layout, at most `width` queries each.
-  static func blocks(of layout: AttentionLayout, window: Int?, width: Int) -> [QueryBlock] {
-    layout.segments.flatMap { segment in
-      stride(from: 0, to: segment.queries.count, by: width).map { start in
-        let count = min(width, segment.queries.count - start)
-        let position = segment.firstQueryPosition + start
-        return QueryBlock(
-          firstRow: segment.queries.lowerBound + start, count: count, position: position,
-          keys: visibleKeys(segment, positions: position..<position + count, window: window))
-      }
+  /// All blocks of a segment, at most `width` queries each.
+  static func blocks(of segment: AttentionSegment, window: Int?, width: Int) -> [QueryBlock] {
+    stride(from: 0, to: segment.queries.count, by: width).map { start in
+      let count = min(width, segment.queries.count - start)
+      let position = segment.firstQueryPosition + start
+      return QueryBlock(
+        firstRow: segment.queries.lowerBound + start, count: count, position: position,
+        keys: visibleKeys(segment, positions: position..<position + count, window: window))
     }
   }
 
   /// The keys of a segment without those that no query at these positions sees.
-  private static func visibleKeys(_ segment: AttentionSegment, positions: Range<Int>, window: Int?) -> [KeyRange] {
-    var keys: [KeyRange] = []
+  private static func visibleKeys(_ segment: AttentionSegment, positions: Range<Int>, window: Int?) -> [CPUKeyRange] {
+    var keys: [CPUKeyRange] = []
     var position = 0
     func append(_ range: Range<Int>, causal: Bool) {
       let first = max(0, (window.map { positions.lowerBound - $0 + 1 } ?? 0) - position)
       let last = causal ? min(range.count, positions.upperBound - position) : range.count
       if first < last {
         keys.append(
-          KeyRange(row: range.lowerBound + first, count: last - first, position: position + first, causal: causal))
+          CPUKeyRange(
+            row: Int64(range.lowerBound + first), count: Int64(last - first), position: Int64(position + first),
+            causal: causal ? 1 : 0))
       }
       position += range.count
     }
@@ -77,7 +68,7 @@ struct ScoreBias {
   /// The difference that the first entry of each head belongs to.
   let first: Int
 
-  /// - Parameter width: lanes behind the last query that are read and not used.
+  /// - Parameter width: entries behind the last query's that are read and not used.
   init?(_ attributes: AttentionAttributes, _ layout: AttentionLayout, width: Int) {
     guard let span = Self.span(layout, width: width) else { return nil }
     (first, count) = (span.lowerBound, span.count)
@@ -133,47 +124,33 @@ extension CPUBackend {
     return HeadMatrix(copy, headWidth: padded)
   }
 
-  /// A product with keys or values in rows: `[m, columns]`, a strip as wide as a register tile at a time.
-  func strips(
-    _ order: CPUOrder, m: Int, columns: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>,
-    ldb: Int, into c: UnsafeMutablePointer<Float>, ldc: Int, alpha: Float = 1, adds: Bool
+  /// A block of queries of one head as the tiles take it; it is `body`'s alone.
+  func withTile(
+    _ block: QueryBlock, _ attributes: AttentionAttributes, head: Int, q: HeadMatrix, k: HeadMatrix, v: HeadMatrix,
+    width: Int, valueWidth: Int, bias: ScoreBias?, logSumExp: UnsafeMutablePointer<Float>,
+    _ body: (inout CPUAttentionTile) -> Void
   ) {
-    let width = Int(tiles.tileColumns)
-    for first in stride(from: 0, to: columns, by: width) {
-      var epilogue = CPUEpilogue(
-        c: c + first, ldc: Int64(ldc), alpha: alpha, beta: 1, addend: adds ? UnsafePointer(c + first) : nil,
-        ldAddend: Int64(ldc), bias: nil)
-      tiles.strip(
-        order, CPU_F32, Int64(m), Int64(min(width, columns - first)), Int64(k), a, Int64(lda), b + first, Int64(ldb),
-        &epilogue)
+    let keyValueHead = head / (attributes.heads / attributes.keyValueHeads)
+    withBias(bias, head: head) { bias in
+      block.keys.withUnsafeBufferPointer { ranges in
+        // An empty array may have no address.
+        var none = CPUKeyRange()
+        withUnsafePointer(to: &none) { none in
+          var tile = CPUAttentionTile(
+            q: q.at(row: block.firstRow, head: head), ldQ: Int64(q.ld), queries: Int64(block.count),
+            firstQuery: Int64(block.position), k: k.at(row: 0, head: keyValueHead), ldK: Int64(k.ld),
+            v: v.at(row: 0, head: keyValueHead), ldV: Int64(v.ld), width: Int64(width), valueWidth: Int64(valueWidth),
+            scale: attributes.scale, window: Int64(attributes.window ?? -1), bias: bias,
+            ranges: ranges.baseAddress ?? none, rangeCount: Int64(ranges.count),
+            logSumExp: logSumExp + block.firstRow * attributes.heads + head, ldLogSumExp: Int64(attributes.heads))
+          body(&tile)
+        }
+      }
     }
   }
 
-  /// The raw scores of a block, `[keys][width]`: products of all its keys with its packed queries `[width of head]`.
-  func rawScores(
-    _ block: QueryBlock, keys: HeadMatrix, head: Int, packed: UnsafePointer<Float>, depth: Int, width: Int,
-    into scores: UnsafeMutablePointer<Float>
-  ) {
-    var row = 0
-    for range in block.keys {
-      strips(
-        CPU_ROWS, m: range.count, columns: width, k: depth, a: keys.at(row: range.row, head: head), lda: keys.ld,
-        b: packed, ldb: width, into: scores + row * width, ldc: width, adds: false)
-      row += range.count
-    }
-  }
-
-  func scoreAttributes(
-    _ block: QueryBlock, _ range: KeyRange, _ attributes: AttentionAttributes, bias: UnsafePointer<Float>?
-  ) -> CPUScores {
-    CPUScores(
-      scale: attributes.scale, firstKey: Int64(range.position), firstQuery: Int64(block.position),
-      causal: range.causal ? 1 : 0, window: Int64(attributes.window ?? -1), bias: bias)
-  }
-
-  /// How many lanes a block of that many queries takes.
-  func laneWidth(_ queries: Int) -> Int {
-    let lanes = Int(tiles.lanes)
-    return (queries + lanes - 1) / lanes * lanes
+  /// Calls `body` with the place of the bias for equal positions, or nil.
+  func withBias(_ bias: ScoreBias?, head: Int, _ body: (UnsafePointer<Float>?) -> Void) {
+    if let bias { bias.withZero(head: head) { body($0) } } else { body(nil) }
   }
 }

@@ -2,38 +2,40 @@ import CPUTiles
 import Compute
 import Foundation
 
-// Scores of a block of queries are computed with a query in each lane and a key in each row: softmax then needs no sums
-// across lanes, and the probabilities lie as the tiles want them for the product with the values. Only the scores of
-// one block exist at a time. A few queries, as in decoding, would leave most lanes empty: their scores lie in rows.
+// Queries of a head are taken a tile at a time, all of whose work is done by one call into CPUTiles. A few queries, as in
+// decoding, would leave most lanes of a tile empty: their scores are made here, in rows.
 
 extension CPUBackend {
   public func attention(
     q: Tensor, k: Tensor, v: Tensor, _ layout: AttentionLayout, _ attributes: AttentionAttributes,
     into output: Tensor, logSumExp: Tensor
   ) throws {
-    let blockWidth = Int(tiles.tileColumns)
-    let blocks = QueryBlock.blocks(of: layout, window: attributes.window, width: blockWidth)
+    let blockWidth = Int(tiles.attentionQueries)
+    // Blocks of one segment see the same keys, which stay in the caches of the core that takes them all. The last ones
+    // see the most and come first, so that no long task is left over at the end.
+    let runs =
+      layout.segments.flatMap { segment in
+        let blocks = QueryBlock.blocks(of: segment, window: attributes.window, width: blockWidth)
+        return stride(from: 0, to: blocks.count, by: AttentionForwardPass.blocksOfTask).map {
+          blocks[$0..<min($0 + AttentionForwardPass.blocksOfTask, blocks.count)]
+        }
+      }.reversed() as [ArraySlice<QueryBlock>]
     let (heads, keyValueHeads) = (attributes.heads, attributes.keyValueHeads)
     let pass = AttentionForwardPass(
       backend: self, attributes: attributes, q: HeadMatrix(q, headWidth: q.columnCount / heads),
       k: HeadMatrix(k, headWidth: k.columnCount / keyValueHeads), v: try headMatrix(v, heads: keyValueHeads),
-      output: HeadMatrix(output, headWidth: output.columnCount / heads), logSumExp: logSumExp.floats)
-    let bias = ScoreBias(attributes, layout, width: blockWidth)
-    workers.run(blocks.count * heads) { task, worker in
-      let (block, head) = (blocks[task / heads], task % heads)
-      withBias(bias, head: head) { bias in
+      output: HeadMatrix(output, headWidth: output.columnCount / heads), logSumExp: logSumExp.floats,
+      bias: ScoreBias(attributes, layout, width: blockWidth))
+    workers.run(runs.count * heads) { task, worker in
+      let head = task % heads
+      for block in runs[task / heads] {
         if block.count <= AttentionForwardPass.fewQueries {
-          pass.runInRows(block, head: head, bias: bias, worker: worker)
+          withBias(pass.bias, head: head) { pass.runInRows(block, head: head, bias: $0, worker: worker) }
         } else {
-          pass.runInLanes(block, head: head, bias: bias, worker: worker)
+          pass.runInLanes(block, head: head, worker: worker)
         }
       }
     }
-  }
-
-  /// Calls `body` with the place of the bias for equal positions, or nil.
-  func withBias(_ bias: ScoreBias?, head: Int, _ body: (UnsafePointer<Float>?) -> Void) {
-    if let bias { bias.withZero(head: head) { body($0) } } else { body(nil) }
   }
 }
 
@@ -41,6 +43,8 @@ extension CPUBackend {
 private struct AttentionForwardPass {
   /// Up to here a block's scores lie in rows.
   static let fewQueries = 4
+  /// Blocks of a segment that one task takes, at most.
+  static let blocksOfTask = 4
 
   let backend: CPUBackend
   let attributes: AttentionAttributes
@@ -49,37 +53,21 @@ private struct AttentionForwardPass {
   let v: HeadMatrix
   let output: HeadMatrix
   let logSumExp: UnsafeMutablePointer<Float>
+  let bias: ScoreBias?
 
   private func keyValueHead(_ head: Int) -> Int { head / (attributes.heads / attributes.keyValueHeads) }
 
-  /// Scores `[keys][queries]`.
-  func runInLanes(_ block: QueryBlock, head: Int, bias: UnsafePointer<Float>?, worker: Int) {
-    let (tiles, depth, keyCount) = (backend.tiles, q.headWidth, block.keyCount)
-    let width = backend.laneWidth(block.count)
-    let scratch = backend.workers.floats((depth + keyCount + 2) * width, worker: worker)
-    let (packed, scores) = (scratch, scratch + depth * width)
-    let maxima = scores + keyCount * width
-    let totals = maxima + width
-    tiles.pack(
-      CPU_F32, 1, 0, Int64(block.count), Int64(depth), q.at(row: block.firstRow, head: head), Int64(q.ld), packed,
-      Int64(width))
-    backend.rawScores(
-      block, keys: k, head: keyValueHead(head), packed: packed, depth: depth, width: width, into: scores)
-    tiles.fill(maxima, -.infinity, Int64(width))
-    var row = 0
-    for range in block.keys {
-      var score = backend.scoreAttributes(block, range, attributes, bias: bias)
-      tiles.attentionScores(scores + row * width, Int64(range.count), Int64(width), &score, maxima)
-      row += range.count
-    }
-    tiles.attentionExponentials(scores, Int64(keyCount), Int64(width), maxima, totals)
-    mix(block, head: head, CPU_COLUMNS, weights: scores, keyStride: width, ld: width)
-    for i in 0..<block.count {
-      // Where nothing is seen every weight is 0, and stays so.
-      let place = output.at(row: block.firstRow + i, head: head)
-      tiles.scale(place, totals[i] == 0 ? 0 : 1 / totals[i], place, Int64(output.headWidth))
-      let shift = maxima[i] == -.infinity ? 0 : maxima[i]
-      logSumExp[(block.firstRow + i) * attributes.heads + head] = shift + logf(totals[i])
+  /// A tile, a query in each lane.
+  func runInLanes(_ block: QueryBlock, head: Int, worker: Int) {
+    let (width, valueWidth) = (q.headWidth, output.headWidth)
+    let scratch = backend.workers.floats(
+      Int(backend.tiles.attentionForwardScratch(Int64(width), Int64(valueWidth))), worker: worker)
+    backend.withTile(
+      block, attributes, head: head, q: q, k: k, v: v, width: width, valueWidth: valueWidth, bias: bias,
+      logSumExp: logSumExp
+    ) { tile in
+      backend.tiles.attentionForward(
+        &tile, output.at(row: block.firstRow, head: head), Int64(output.ld), scratch)
     }
   }
 
@@ -92,12 +80,12 @@ private struct AttentionForwardPass {
       var epilogue = CPUEpilogue(
         c: scores + first, ldc: Int64(keyCount), alpha: attributes.scale, beta: 0, addend: nil, ldAddend: 0, bias: nil)
       tiles.dots(
-        CPU_F32, Int64(block.count), Int64(range.count), Int64(q.headWidth), q.at(row: block.firstRow, head: head),
-        Int64(q.ld), k.at(row: range.row, head: keyValueHead(head)), Int64(k.ld), &epilogue)
+        CPU_F32, Int64(block.count), range.count, Int64(q.headWidth), q.at(row: block.firstRow, head: head),
+        Int64(q.ld), k.at(row: Int(range.row), head: keyValueHead(head)), Int64(k.ld), &epilogue)
       for i in 0..<block.count {
         hideAndBias(scores + i * keyCount + first, range, query: block.position + i, bias: bias)
       }
-      first += range.count
+      first += Int(range.count)
     }
     for i in 0..<block.count {
       let row = scores + i * keyCount
@@ -109,37 +97,42 @@ private struct AttentionForwardPass {
         tiles.scaledExp(row, sum, 1, row, Int64(keyCount))
       }
     }
-    mix(block, head: head, CPU_ROWS, weights: scores, keyStride: 1, ld: keyCount)
+    mix(block, head: head, weights: scores, ld: keyCount)
   }
 
   /// Scores of one query with a range of keys: the bias is added, keys that it does not see get -infinity.
   private func hideAndBias(
-    _ scores: UnsafeMutablePointer<Float>, _ range: KeyRange, query: Int, bias: UnsafePointer<Float>?
+    _ scores: UnsafeMutablePointer<Float>, _ range: CPUKeyRange, query: Int, bias: UnsafePointer<Float>?
   ) {
+    let (count, position) = (Int(range.count), Int(range.position))
     if let bias {
-      for j in 0..<range.count { scores[j] += bias[query - range.position - j] }
+      for j in 0..<count { scores[j] += bias[query - position - j] }
     }
-    let end = range.causal ? max(0, min(range.count, query - range.position + 1)) : range.count
-    let start = attributes.window.map { max(0, min(range.count, query - $0 + 1 - range.position)) } ?? 0
+    let end = range.causal != 0 ? max(0, min(count, query - position + 1)) : count
+    let start = attributes.window.map { max(0, min(count, query - $0 + 1 - position)) } ?? 0
     backend.tiles.fill(scores, -.infinity, Int64(start))
-    backend.tiles.fill(scores + end, -.infinity, Int64(range.count - end))
+    backend.tiles.fill(scores + end, -.infinity, Int64(count - end))
   }
 
-  /// The output of a block: its weights times the values.
-  private func mix(
-    _ block: QueryBlock, head: Int, _ order: CPUOrder, weights: UnsafePointer<Float>, keyStride: Int, ld: Int
-  ) {
+  /// The output of a block: its weights `[queries][ld]` times the values, a strip of columns at a time.
+  private func mix(_ block: QueryBlock, head: Int, weights: UnsafePointer<Float>, ld: Int) {
+    let (tiles, valueWidth) = (backend.tiles, output.headWidth)
+    let to = output.at(row: block.firstRow, head: head)
+    let stripWidth = Int(tiles.tileColumns)
     var first = 0
     for range in block.keys {
-      backend.strips(
-        order, m: block.count, columns: output.headWidth, k: range.count, a: weights + first * keyStride, lda: ld,
-        b: v.at(row: range.row, head: keyValueHead(head)), ldb: v.ld,
-        into: output.at(row: block.firstRow, head: head), ldc: output.ld, adds: first > 0)
-      first += range.count
+      let values = v.at(row: Int(range.row), head: keyValueHead(head))
+      for column in stride(from: 0, to: valueWidth, by: stripWidth) {
+        var epilogue = CPUEpilogue(
+          c: to + column, ldc: Int64(output.ld), alpha: 1, beta: 1,
+          addend: first > 0 ? UnsafePointer(to + column) : nil, ldAddend: Int64(output.ld), bias: nil)
+        tiles.strip(
+          CPU_ROWS, CPU_F32, Int64(block.count), Int64(min(stripWidth, valueWidth - column)), range.count,
+          weights + first, Int64(ld), values + column, Int64(v.ld), &epilogue)
+      }
+      first += Int(range.count)
     }
     guard first == 0 else { return }
-    for i in 0..<block.count {
-      backend.tiles.fill(output.at(row: block.firstRow + i, head: head), 0, Int64(output.headWidth))
-    }
+    for i in 0..<block.count { tiles.fill(to + i * output.ld, 0, Int64(valueWidth)) }
   }
 }

@@ -16,6 +16,7 @@ extension OpenCLBackend {
     _ attributes: AttentionAttributes, into gradients: AttentionGradients
   ) throws {
     let call = try AttentionCall(self, q: q, k: k, v: v, layout, attributes)
+    if call.usesOwnedHeads { return try call.runGradient(cotangent, result, into: gradients) }
     let inner = try allocate(result.logSumExp.shape, .f32)
     try call.runInner(cotangent, result.output, into: inner)
     let upstream: [KernelArgument] = [.tensor(cotangent), .tensor(result.logSumExp), .tensor(inner)]
@@ -40,6 +41,7 @@ extension OpenCLBackend {
 private struct AttentionCall {
   enum Side {
     case queries
+    case gradient
     case keys
   }
 
@@ -87,6 +89,7 @@ private struct AttentionCall {
     let layout: [KernelArgument] =
       switch side {
       case .queries: [.tensor(tables.segments), .tensor(tables.ranges), .tensor(tables.tiles)]
+      case .gradient: [.tensor(tables.segments), .tensor(tables.ranges), .tensor(tables.gradientTiles)]
       case .keys: [.tensor(tables.segments), .tensor(tables.keyTiles), .tensor(tables.visitors)]
       }
     return [.tensor(q), .tensor(k), .tensor(v)] + layout + [
@@ -96,25 +99,57 @@ private struct AttentionCall {
     ]
   }
 
+  private var isNarrow: Bool { width <= ProgramKey.widestHead && valueWidth <= ProgramKey.widestHead }
+
+  /// Whether one kernel, attention_gradient of attention_cpu.cl, makes all gradients.
+  var usesOwnedHeads: Bool { backend.variants.attention == .cpu && isNarrow }
+
   /// Partial sums of a relative table's gradient: one per query in attention_gpu.cl, one per tile elsewhere.
   var tableSlices: Int {
-    backend.variants.attention == .gpu && width <= ProgramKey.widestHead && valueWidth <= ProgramKey.widestHead
-      ? q.rowCount : tables.tileCount
+    backend.variants.attention == .gpu && isNarrow ? q.rowCount : tables.tileCount
   }
 
   func run(_ kernel: String, heads: Int, tiles: Int, _ arguments: [KernelArgument]) throws {
-    if backend.variants.attention == .cpu, width <= ProgramKey.widestHead, valueWidth <= ProgramKey.widestHead {
+    if backend.variants.attention == .cpu, isNarrow {
       let program = ProgramKey.attention(.cpu, width: width, valueWidth: valueWidth)
       return try backend.run(program, kernel, groups: [heads, tiles], local: [1, 1], arguments)
     }
     let tile = LayoutTables.tile
-    if backend.variants.attention == .gpu, width <= ProgramKey.widestHead, valueWidth <= ProgramKey.widestHead {
+    if backend.variants.attention == .gpu, isNarrow {
       let program = ProgramKey.attention(.gpu, width: width, valueWidth: valueWidth)
       let local = [ProgramKey.attentionGroup, 1, 1]
       return try backend.run(program, kernel, groups: [heads, tile, tiles], local: local, arguments)
     }
     try backend.run(
       .plainAttention, kernel, groups: [heads, tile, tiles], local: [1, 1, 1], arguments)
+  }
+
+  /// All gradients in one pass over the pairs of queries and keys.
+  ///
+  /// A work-item owns the keys and values of a head, so that gradients of shared keys add up in a fixed order. Where
+  /// there are few such heads for the device, groups of tiles make gradients of their own, which are then added up.
+  func runGradient(_ cotangent: Tensor, _ result: AttentionResult, into gradients: AttentionGradients) throws {
+    let heads = attributes.keyValueHeads
+    let wanted = (4 * backend.openCLDevice.computeUnits + heads - 1) / heads
+    let groups = heads >= 2 * backend.openCLDevice.computeUnits ? 1 : max(1, min(wanted, tables.gradientTileCount))
+    func slices(_ tensor: Tensor) throws -> Tensor {
+      groups == 1 ? tensor : try backend.allocate([groups, tensor.count], .f32)
+    }
+    let (key, value, table) = (
+      try slices(gradients.k), try slices(gradients.v), try gradients.table.map(slices)
+    )
+    try run(
+      "attention_gradient", heads: heads, tiles: groups,
+      arguments(.gradient) + [
+        .tensor(cotangent), .tensor(result.output), .tensor(result.logSumExp), .tensor(gradients.q), .tensor(key),
+        .tensor(value), .int(tables.gradientTileCount), .int(k.rowCount), .optional(table),
+        .int(gradients.table?.shape[0] ?? 0),
+      ])
+    guard groups > 1 else { return }
+    for (partial, sum) in [(key, gradients.k), (value, gradients.v), (table, gradients.table)] {
+      guard let partial, let sum, !sum.isEmpty else { continue }
+      try backend.columnSums(.value, partial, into: try sum.reshaped([sum.count]))
+    }
   }
 
   func runInner(_ cotangent: Tensor, _ output: Tensor, into inner: Tensor) throws {

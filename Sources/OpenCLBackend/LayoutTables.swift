@@ -6,11 +6,15 @@ import Compute
 final class LayoutTables {
   /// Queries, and keys, of a tile.
   static let tile = 16
+  /// Queries of a tile of attention_gradient in attention_cpu.cl.
+  static let gradientTile = 32
 
   let segments: Tensor
   let ranges: Tensor
   let tiles: Tensor
   let tileCount: Int
+  let gradientTiles: Tensor
+  let gradientTileCount: Int
   let keyTiles: Tensor
   let keyTileCount: Int
   let visitors: Tensor
@@ -26,7 +30,6 @@ final class LayoutTables {
   init(_ layout: AttentionLayout, _ backend: OpenCLBackend) throws {
     var segments: [Int32] = []
     var ranges: [Int32] = []
-    var tiles: [Int32] = []
     var visits: [Visitor] = []
     for (number, segment) in layout.segments.enumerated() {
       let firstRange = ranges.count / 4
@@ -42,18 +45,28 @@ final class LayoutTables {
         Int32(segment.queries.lowerBound), Int32(segment.queries.count), Int32(segment.firstQueryPosition),
         Int32(firstRange), Int32(ranges.count / 4 - firstRange), segment.causal ? 1 : 0,
       ]
-      for first in stride(from: 0, to: segment.queries.count, by: Self.tile) {
-        tiles += [Int32(number), Int32(first), Int32(min(Self.tile, segment.queries.count - first))]
-      }
     }
+    let tiles = Self.tiles(layout, of: Self.tile)
+    let gradientTiles = Self.tiles(layout, of: Self.gradientTile)
     let (keyTiles, visitors) = Self.keyTiles(visits, keyCount: layout.keyCount)
     self.segments = try backend.upload(segments)
     self.ranges = try backend.upload(ranges)
     self.tiles = try backend.upload(tiles)
+    self.gradientTiles = try backend.upload(gradientTiles)
     self.keyTiles = try backend.upload(keyTiles)
     self.visitors = try backend.upload(visitors)
     tileCount = tiles.count / 3
+    gradientTileCount = gradientTiles.count / 3
     keyTileCount = keyTiles.count / 4
+  }
+
+  /// Cuts the queries of each segment into tiles.
+  private static func tiles(_ layout: AttentionLayout, of size: Int) -> [Int32] {
+    layout.segments.enumerated().flatMap { number, segment in
+      stride(from: 0, to: segment.queries.count, by: size).flatMap { first in
+        [Int32(number), Int32(first), Int32(min(size, segment.queries.count - first))]
+      }
+    }
   }
 
   /// Cuts the key rows where any range begins or ends, so that all rows of a piece are seen by the same segments.

@@ -68,7 +68,9 @@ extension ProgramKey {
     case .plain: plainAttention
     case .cpu:
       ProgramKey(
-        file: "attention_cpu.cl", parameters: widths.merging(["TILE": LayoutTables.tile]) { first, _ in first })
+        file: "attention_cpu.cl",
+        parameters: widths.merging(
+          ["TILE": LayoutTables.tile, "GRADIENT_TILE": LayoutTables.gradientTile]) { first, _ in first })
     case .gpu:
       ProgramKey(
         file: "attention_gpu.cl", parameters: widths.merging(["GROUP": attentionGroup]) { first, _ in first })

@@ -55,7 +55,7 @@ import Testing
   @Test func setsHaveNamesOfTheirOwn() {
     let names = ParameterSet.all.map(\.name)
     #expect(Set(names).count == names.count)
-    let included = ["functions.cl", "lanes.cl", "operands.cl", "pairs.cl", "visibility.cl"]
+    let included = ["attention_tiles.cl", "functions.cl", "lanes.cl", "operands.cl", "pairs.cl", "visibility.cl"]
     for file in KernelLibrary.names where !included.contains(file) {
       #expect(ParameterSet.all.contains { $0.file == file }, "\(file) is built by no parameter set")
     }

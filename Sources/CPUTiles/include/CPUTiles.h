@@ -41,20 +41,60 @@ typedef struct CPUEpilogue {
   const float *_Nullable bias;
 } CPUEpilogue;
 
-/// Which keys a block of queries sees, and what is added to their scores.
-typedef struct CPUScores {
-  float scale;
-  /// Position of the first of these keys.
-  int64_t firstKey;
-  /// Position of the query in the first lane; the others follow.
-  int64_t firstQuery;
-  /// Keys behind the query's position are hidden.
+/// Consecutive rows of k and v that a tile of queries sees.
+typedef struct CPUKeyRange {
+  int64_t row;
+  int64_t count;
+  /// Position of the first.
+  int64_t position;
+  /// Keys behind a query's position are hidden from it.
   int32_t causal;
+} CPUKeyRange;
+
+/// Some queries of one head at consecutive positions, with the keys that any of them sees.
+typedef struct CPUAttentionTile {
+  /// The first query, `[queries][ldQ]`.
+  const float *q;
+  int64_t ldQ;
+  int64_t queries;
+  int64_t firstQuery;
+  /// Row 0 of the head's keys.
+  const float *k;
+  int64_t ldK;
+  /// Row 0 of the head's values.
+  const float *v;
+  int64_t ldV;
+  /// Columns of a head of q and k.
+  int64_t width;
+  /// Columns of a head of v.
+  int64_t valueWidth;
+  float scale;
   /// Keys at `query - window` and before are hidden; negative for no window.
   int64_t window;
   /// Added to a score, by `query position - key position`; points at the entry for 0.
   const float *_Nullable bias;
-} CPUScores;
+  const CPUKeyRange *ranges;
+  int64_t rangeCount;
+  /// Written by the forward pass and read by the backward one, every `ldLogSumExp`-th.
+  float *logSumExp;
+  int64_t ldLogSumExp;
+} CPUAttentionTile;
+
+/// What the backward pass of a tile reads besides, and its results.
+typedef struct CPUAttentionGradients {
+  /// The first query's, `[queries][ldOutput]`.
+  const float *cotangent;
+  const float *output;
+  int64_t ldOutput;
+  /// The first query's; written.
+  float *dq;
+  int64_t ldDQ;
+  /// Row 0 of the head's, in rows as long as those of k and v; added to.
+  float *dk;
+  float *dv;
+  /// Gradients of scores are added up by `query position - key position`; points at the entry for 0.
+  float *_Nullable histogram;
+} CPUAttentionGradients;
 
 typedef struct CPUTiles {
   const char *name;
@@ -153,21 +193,20 @@ typedef struct CPUTiles {
       const float *cotangent, const float *x, const float *_Nullable mean, const float *rstd, int64_t ld, int64_t rows,
       int64_t columns, float *weight, float *_Nullable bias);
 
-  // Attention (Attention.h): scores `[keys][width]`, a query in each lane
+  // Attention (Attention.h)
 
-  /// Scores become scaled, biased and masked; `maximum[width]` is raised to their largest.
-  void (*attentionScores)(float *s, int64_t keys, int64_t width, const CPUScores *attributes, float *maximum);
-  /// `s = exp(s - maximum)` (0 where everything is hidden), and their sums.
-  void (*attentionExponentials)(float *s, int64_t keys, int64_t width, const float *maximum, float *sum);
-  /// Raw scores become probabilities `exp(score - logSumExp)`, 0 where hidden.
-  void (*attentionProbabilities)(
-      float *s, int64_t keys, int64_t width, const CPUScores *attributes, const float *logSumExp);
-  /// `d = p (d - delta)`; added up by `query position - key position` in `histogram`, if there is one.
-  void (*attentionDifferences)(
-      const float *p, float *d, int64_t keys, int64_t width, const float *delta, int64_t firstKey, int64_t firstQuery,
-      float *_Nullable histogram);
-  /// `sum a b`.
-  float (*dot)(const float *a, const float *b, int64_t n);
+  /// The output of a tile of at most `attentionQueries` queries, `[queries][ldOutput]`. k can be read as wide as it is,
+  /// rows of v up to the next multiple of `lanes`.
+  void (*attentionForward)(const CPUAttentionTile *tile, float *output, int64_t ldOutput, float *scratch);
+  /// The gradients of a tile of at most `attentionGradientQueries` queries. Rows of k, v and their gradients go
+  /// up to the next multiple of `lanes`.
+  void (*attentionGradient)(const CPUAttentionTile *tile, const CPUAttentionGradients *gradients, float *scratch);
+  /// Floats of scratch that these need.
+  int64_t (*attentionForwardScratch)(int64_t width, int64_t valueWidth);
+  int64_t (*attentionGradientScratch)(int64_t width, int64_t valueWidth);
+  /// Biases and histograms are read and written for whole multiples of this many queries.
+  int32_t attentionQueries;
+  int32_t attentionGradientQueries;
 
   // Optimizers (Optimizers.h)
 

@@ -1,7 +1,7 @@
 import Compute
 
 extension CaseTable {
-  static let attention: [ConformanceCase] = plain + packed + biased + extremes
+  static let attention: [ConformanceCase] = plain + packed + gaps + biased + extremes
 
   private static func attend(
     _ label: String, queries: Int, keys: Int, heads: Int = 2, groups: Int? = nil, width: Int = 8,
@@ -28,10 +28,12 @@ extension CaseTable {
   }
 
   private static func segment(
-    _ queries: (Int, Int), shared: [(Int, Int)] = [], own: (Int, Int)? = nil, causal: Bool = true
+    _ queries: (Int, Int), shared: [(Int, Int)] = [], own: (Int, Int)? = nil, causal: Bool = true,
+    gap: Int = 0
   ) -> AttributeValue {
     var object: [String: AttributeValue] = ["queries": range(queries.0, queries.1), "causal": .bool(causal)]
     if !shared.isEmpty { object["shared"] = .array(shared.map { range($0.0, $0.1) }) }
+    if gap > 0 { object["gap"] = .number(Double(gap)) }
     if let own { object["own"] = range(own.0, own.1) }
     return .object(object)
   }
@@ -133,6 +135,35 @@ extension CaseTable {
         ], quick: false),
     ]
   }
+
+  /// Positions without a key between the keys and the last query.
+  private static let gaps: [ConformanceCase] = [
+    attend(
+      "gaps", queries: 24, keys: 30,
+      [
+        "segments": [
+          segment((0, 4), shared: [(0, 5)], own: (5, 14), causal: false, gap: 7),
+          segment((4, 24), shared: [(0, 5)], own: (14, 30), gap: 3),
+        ]
+      ]),
+    attend(
+      "gaps,window=8", queries: 23, keys: 40, heads: 4, groups: 2,
+      [
+        "window": 8,
+        "segments": [segment((0, 3), own: (0, 20), gap: 2), segment((3, 23), own: (20, 40), causal: false, gap: 5)],
+      ]),
+    attend(
+      "alibi,gaps", queries: 20, keys: 26, heads: 3, bias: .init([3], .values([0.5, 0.25, 0.0625])),
+      ["bias": "alibi", "segments": [segment((0, 20), shared: [(0, 4)], own: (4, 26), causal: false, gap: 6)]]),
+    attend(
+      "relative,gaps", queries: 22, keys: 25, heads: 2, bias: .init([8, 2]),
+      [
+        "bias": "relative", "maximumDistance": 16,
+        "segments": [
+          segment((0, 5), own: (0, 9), causal: false, gap: 9), segment((5, 22), own: (9, 25), causal: false, gap: 4),
+        ],
+      ]),
+  ]
 
   private static let biased: [ConformanceCase] = [
     attend(

@@ -2,7 +2,7 @@ import Compute
 
 extension CaseTable {
   /// Cases at the sizes of GPT-2 small, to be timed; their references would take too long.
-  static let benchmarks: [ConformanceCase] = products + roundedProducts + rowOperations + [projection, attentionStep]
+  static let benchmarks: [ConformanceCase] = products + roundedProducts + rowOperations + [projection] + attentionSteps
 
   private static let products: [ConformanceCase] = [1, 16, 128, 512, 1024].flatMap { m in
     [(768, 768), (2304, 768), (3072, 768), (768, 3072), (50257, 768)].compactMap { n, k in
@@ -54,7 +54,33 @@ extension CaseTable {
       2: .init([50257, 768], .normal(deviation: 0.05)),
     ])
 
-  private static let attentionStep = ConformanceCase(
-    "attention", "Q=1024,K=1024,heads=12,width=64,causal",
-    [0: .init([1024, 768]), 1: .init([1024, 768]), 2: .init([1024, 768])], ["heads": 12, "causal": true])
+  /// A long sequence, a batch of a prompt-tuning step, and a step of decoding.
+  private static let attentionSteps: [ConformanceCase] = [
+    ConformanceCase(
+      "attention", "Q=1024,K=1024,heads=12,width=64,causal",
+      [0: .init([1024, 768]), 1: .init([1024, 768]), 2: .init([1024, 768])], ["heads": 12, "causal": true]),
+    segments("prompt=20,8-sequences", shared: 20, lengths: [58, 49, 61, 66, 52, 70, 45, 63]),
+    segments("histories=200-900", shared: 0, lengths: (0..<8).map { 200 + 100 * $0 }, queries: 1),
+  ]
+
+  /// Sequences behind a shared prompt; the last `queries` tokens of each ask, or all of them.
+  private static func segments(_ label: String, shared: Int, lengths: [Int], queries: Int? = nil) -> ConformanceCase {
+    func range(_ start: Int, _ count: Int) -> AttributeValue {
+      [.number(Double(start)), .number(Double(start + count))]
+    }
+    var (query, key) = (0, shared)
+    var segments: [AttributeValue] = []
+    for length in lengths {
+      let asking = queries ?? length
+      segments.append([
+        "queries": range(query, asking), "shared": [range(0, shared)], "own": range(key, length), "causal": true,
+      ])
+      query += asking
+      key += length
+    }
+    return ConformanceCase(
+      "attention", "Q=\(query),K=\(key),heads=12,width=64,\(label)",
+      [0: .init([query, 768]), 1: .init([key, 768]), 2: .init([key, 768])],
+      ["heads": 12, "segments": .array(segments)])
+  }
 }

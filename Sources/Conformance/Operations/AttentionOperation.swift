@@ -21,7 +21,7 @@ struct AttentionOperation: ConformanceOperation {
       AttributeDocumentation("maximumDistance", 128, "of T5's buckets"),
       AttributeDocumentation("window", .null, "keys further than this many positions behind are not seen (none)"),
       AttributeDocumentation(
-        "segments", .null, "a list of {queries: [a, b], shared: [[s, e], ..], own: [c, d], causal: bool}"),
+        "segments", .null, "a list of {queries: [a, b], shared: [[s, e], ..], own: [c, d], causal: bool, gap: n}"),
       AttributeDocumentation("causal", false, "of the one segment over everything, without segments"),
     ],
     output: "[Q, heads valueWidth]")
@@ -69,7 +69,7 @@ struct AttentionOperation: ConformanceOperation {
     guard case .array(let list) = attributes["segments"] else { throw wrong("not a list") }
     return try list.map { item in
       guard case .object(let object) = item else { throw wrong("\(item) is not an object") }
-      for key in object.keys.sorted() where !["queries", "shared", "own", "causal"].contains(key) {
+      for key in object.keys.sorted() where !["queries", "shared", "own", "causal", "gap"].contains(key) {
         throw ConformanceError.unknownAttribute(operation: "attention", "segments.\(key)")
       }
       guard let queries = object["queries"] else { throw wrong("a segment without queries") }
@@ -85,8 +85,17 @@ struct AttentionOperation: ConformanceOperation {
       case nil, .null?: break
       default: throw wrong("`causal` is not true or false")
       }
+      var gap = 0
+      switch object["gap"] {
+      case .number(let value)?:
+        guard let whole = Int(exactly: value), whole >= 0 else { throw wrong("`gap` is not a whole number") }
+        gap = whole
+      case nil, .null?: break
+      default: throw wrong("`gap` is not a number")
+      }
       return AttentionSegment(
-        queries: try range(queries), shared: shared, own: try object["own"].map(range) ?? 0..<0, causal: causal)
+        queries: try range(queries), shared: shared, own: try object["own"].map(range) ?? 0..<0, causal: causal,
+        gap: gap)
     }
   }
 

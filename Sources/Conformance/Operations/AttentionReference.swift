@@ -37,7 +37,7 @@ struct AttentionReference {
       let shared = segment.shared.flatMap { Array($0) }
       let keys = (shared + Array(segment.own)).enumerated().map { Key(row: $1, position: $0) }
       for (index, query) in segment.queries.enumerated() {
-        let position = keys.count - segment.queries.count + index
+        let position = keys.count + segment.gap - segment.queries.count + index
         let seen = keys.filter { key in
           if segment.causal, key.position >= shared.count, key.position > position { return false }
           if let window = plan.window, key.position <= position - window { return false }
