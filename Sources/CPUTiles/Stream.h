@@ -5,13 +5,19 @@
 // pass together are far apart, so that each is a stream of its own to the processor's prefetching: neighbours in one
 // page would confuse it.
 
-/// Rows of B that pass at a time, and columns of them: with the sums of four rows they fit the nearest cache.
+/// Rows of B that pass at a time, and columns of them: with the sums they fit the nearest cache. The elements of two rows
+/// of A fit the registers beside them.
 enum { STREAM_DEPTH = 8, STREAM_COLUMNS = 256 };
 
 /// Adds the products of `rows` rows of A with `depth` rows of B, `gap` rows apart, to the sums of `columns` columns.
 INLINE void stream_vectors(
     const int rows, const int depth, const int element, int64_t gap, int64_t columns, const float *a, int64_t lda,
     const void *b, int64_t ldb, int64_t first, float *sums, int64_t lds) {
+  vf left[2][STREAM_DEPTH];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int p = 0; p < depth; p++) left[i][p] = splat(a[i * lda + p * gap]);
   for (int64_t column = first; column < first + columns; column += LANES) {
     vf right[STREAM_DEPTH];
 #pragma clang loop unroll(full)
@@ -21,7 +27,7 @@ INLINE void stream_vectors(
     for (int i = 0; i < rows; i++) {
       vf sum = load(sums + i * lds + column);
 #pragma clang loop unroll(full)
-      for (int p = 0; p < depth; p++) sum = splat(a[i * lda + p * gap]) * right[p] + sum;
+      for (int p = 0; p < depth; p++) sum = left[i][p] * right[p] + sum;
       store(sums + i * lds + column, sum);
     }
   }
@@ -32,8 +38,6 @@ INLINE void stream_rows(
     const void *b, int64_t ldb, float *sums, int64_t lds) {
   for (int64_t first = 0; first < columns; first += STREAM_COLUMNS) {
     int64_t count = LEAST(columns - first, STREAM_COLUMNS), row = 0;
-    for (; row + 4 <= m; row += 4)
-      stream_vectors(4, depth, element, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
     for (; row + 2 <= m; row += 2)
       stream_vectors(2, depth, element, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
     if (row < m) stream_vectors(1, depth, element, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
