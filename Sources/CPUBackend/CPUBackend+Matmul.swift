@@ -193,7 +193,7 @@ extension CPUBackend {
     _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
   ) {
     let (m, n, k) = (problem.m, problem.n, problem.k)
-    let width = b.transposed ? (m <= 4 ? 256 : 64) : Int(tiles.tileColumns)
+    let width = b.transposed ? 256 : Int(tiles.tileColumns)
     let perMatrix = (n + width - 1) / width
     workers.run(problem.batch * perMatrix) { task, worker in
       let (matrix, strip) = (task / perMatrix, task % perMatrix)
@@ -226,9 +226,9 @@ extension CPUBackend {
 private struct StreamPlan {
   static let tallest = 16
   /// Columns of a task: the sums of all rows fit the second-level cache, and a row of B is kilobytes of memory.
-  private static let widest = 4096
+  private static let widest = 2048
   /// Rows of B in a task: fewer where their sums are soon added up.
-  private static func deepest(_ m: Int) -> Int { m <= 4 ? 96 : 192 }
+  private static func deepest(_ m: Int) -> Int { m <= 4 ? 96 : 384 }
 
   let depth: Int
   let blocks: Int

@@ -116,10 +116,10 @@ static void strip(
   }
 }
 
-/// `rows` by `count` sums along rows of both operands, lanes added up at the end.
+/// `rows` by `count` sums along rows of both operands, those of B `gap` rows apart, lanes added up at the end.
 INLINE void dot_tile(
-    const int rows, const int count, const int element, int64_t row, int64_t column, int64_t k, const float *a,
-    int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *e) {
+    const int rows, const int count, const int element, int64_t row, int64_t column, int64_t gap, int64_t k,
+    const float *a, int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *e) {
   vf sums[4][4];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
@@ -129,7 +129,7 @@ INLINE void dot_tile(
   for (; p + LANES <= k; p += LANES) {
     vf right[4];
 #pragma clang loop unroll(full)
-    for (int j = 0; j < count; j++) right[j] = load_element(b, (column + j) * ldb + p, element);
+    for (int j = 0; j < count; j++) right[j] = load_element(b, (column + j * gap) * ldb + p, element);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
       vf left = load(a + (row + i) * lda + p);
@@ -140,7 +140,7 @@ INLINE void dot_tile(
   if (p < k) {
 #pragma clang loop unroll(full)
     for (int j = 0; j < count; j++) {
-      vf right = load_element_first(b, (column + j) * ldb + p, element, k - p);
+      vf right = load_element_first(b, (column + j * gap) * ldb + p, element, k - p);
 #pragma clang loop unroll(full)
       for (int i = 0; i < rows; i++) sums[i][j] += load_first(a + (row + i) * lda + p, k - p) * right;
     }
@@ -150,26 +150,26 @@ INLINE void dot_tile(
 #pragma clang loop unroll(full)
     for (int j = 0; j < count; j++) {
       float v = sum_lanes(sums[i][j]) * e->alpha;
-      if (e->bias) v += e->bias[column + j];
-      if (e->addend) v += e->beta * e->addend[(row + i) * e->ldAddend + column + j];
-      e->c[(row + i) * e->ldc + column + j] = v;
+      if (e->bias) v += e->bias[column + j * gap];
+      if (e->addend) v += e->beta * e->addend[(row + i) * e->ldAddend + column + j * gap];
+      e->c[(row + i) * e->ldc + column + j * gap] = v;
     }
 }
 
 #define DOT_ROWS(rows)                                                                                       \
   static __attribute__((noinline)) void dot_rows_##rows(                                                     \
-      int element, int64_t row, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb, \
-      const CPUEpilogue *e) {                                                                                \
+      int element, int64_t row, int64_t n, int64_t gap, int64_t k, const float *a, int64_t lda, const void *b, \
+      int64_t ldb, const CPUEpilogue *e) {                                                                   \
     int64_t j = 0;                                                                                           \
     if (element == CPU_F32) {                                                                                \
-      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_F32, row, j, k, a, lda, b, ldb, e);                   \
-      for (; j < n; j++) dot_tile(rows, 1, CPU_F32, row, j, k, a, lda, b, ldb, e);                           \
+      if (n == 4) dot_tile(rows, 4, CPU_F32, row, 0, gap, k, a, lda, b, ldb, e);                             \
+      else for (; j < n; j++) dot_tile(rows, 1, CPU_F32, row, j, 1, k, a, lda, b, ldb, e);                   \
     } else if (element == CPU_BF16) {                                                                        \
-      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_BF16, row, j, k, a, lda, b, ldb, e);                  \
-      for (; j < n; j++) dot_tile(rows, 1, CPU_BF16, row, j, k, a, lda, b, ldb, e);                          \
+      if (n == 4) dot_tile(rows, 4, CPU_BF16, row, 0, gap, k, a, lda, b, ldb, e);                            \
+      else for (; j < n; j++) dot_tile(rows, 1, CPU_BF16, row, j, 1, k, a, lda, b, ldb, e);                  \
     } else {                                                                                                 \
-      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_F16, row, j, k, a, lda, b, ldb, e);                   \
-      for (; j < n; j++) dot_tile(rows, 1, CPU_F16, row, j, k, a, lda, b, ldb, e);                           \
+      if (n == 4) dot_tile(rows, 4, CPU_F16, row, 0, gap, k, a, lda, b, ldb, e);                             \
+      else for (; j < n; j++) dot_tile(rows, 1, CPU_F16, row, j, 1, k, a, lda, b, ldb, e);                   \
     }                                                                                                        \
   }
 DOT_ROWS(1) DOT_ROWS(2) DOT_ROWS(3) DOT_ROWS(4)
@@ -242,9 +242,11 @@ static void dots(
     }
     return;
   }
-  // Four rows of B at a time stay in the nearest cache while all rows of A pass.
-  for (int64_t column = 0; column < n; column += 4) {
-    int64_t count = LEAST(n - column, 4);
+  // Four rows of B at a time stay in the nearest cache while all rows of A pass. Long ones are far apart, so that each is
+  // the continuation of one before it.
+  const int64_t gap = k * (element == CPU_F32 ? 4 : 2) > LONG_ROW ? n / 4 : 1;
+  for (int64_t four = 0; four < (n + 3) / 4; four++) {
+    const int64_t column = gap > 1 && four < n / 4 ? four : 4 * four, count = LEAST(n - 4 * four, 4);
     CPUEpilogue e = *epilogue;
     e.c += column;
     if (e.bias) e.bias += column;
@@ -254,10 +256,10 @@ static void dots(
     if (column + 8 <= n) prefetch_rows(element, (const char *)rows, ldb, k);
     for (int64_t row = 0; row < m; row += 4) {
       switch (LEAST(m - row, 4)) {
-        case 1: dot_rows_1(element, row, count, k, a, lda, rows, ldb, &e); break;
-        case 2: dot_rows_2(element, row, count, k, a, lda, rows, ldb, &e); break;
-        case 3: dot_rows_3(element, row, count, k, a, lda, rows, ldb, &e); break;
-        default: dot_rows_4(element, row, count, k, a, lda, rows, ldb, &e); break;
+        case 1: dot_rows_1(element, row, count, gap, k, a, lda, rows, ldb, &e); break;
+        case 2: dot_rows_2(element, row, count, gap, k, a, lda, rows, ldb, &e); break;
+        case 3: dot_rows_3(element, row, count, gap, k, a, lda, rows, ldb, &e); break;
+        default: dot_rows_4(element, row, count, gap, k, a, lda, rows, ldb, &e); break;
       }
     }
   }

@@ -9,9 +9,10 @@
 /// of A fit the registers beside them.
 enum { STREAM_DEPTH = 8, STREAM_COLUMNS = 256 };
 
-/// Adds the products of `rows` rows of A with `depth` rows of B, `gap` rows apart, to the sums of `columns` columns.
+/// Adds the products of `rows` rows of A with `depth` rows of B, `gap` rows apart, to the sums of `columns` columns,
+/// or to 0 if they are the first.
 INLINE void stream_vectors(
-    const int rows, const int depth, const int element, int64_t gap, int64_t columns, const float *a, int64_t lda,
+    const int rows, const int depth, const int element, int64_t isFirst, int64_t gap, int64_t columns, const float *a, int64_t lda,
     const void *b, int64_t ldb, int64_t first, float *sums, int64_t lds) {
   vf left[2][STREAM_DEPTH];
 #pragma clang loop unroll(full)
@@ -25,7 +26,7 @@ INLINE void stream_vectors(
       right[p] = load_element_first(b, p * gap * ldb + column, element, first + columns - column);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
-      vf sum = load(sums + i * lds + column);
+      vf sum = isFirst ? (vf){} : load(sums + i * lds + column);
 #pragma clang loop unroll(full)
       for (int p = 0; p < depth; p++) sum = left[i][p] * right[p] + sum;
       store(sums + i * lds + column, sum);
@@ -34,13 +35,13 @@ INLINE void stream_vectors(
 }
 
 INLINE void stream_rows(
-    const int depth, const int element, int64_t gap, int64_t m, int64_t columns, const float *a, int64_t lda,
+    const int depth, const int element, int64_t isFirst, int64_t gap, int64_t m, int64_t columns, const float *a, int64_t lda,
     const void *b, int64_t ldb, float *sums, int64_t lds) {
   for (int64_t first = 0; first < columns; first += STREAM_COLUMNS) {
     int64_t count = LEAST(columns - first, STREAM_COLUMNS), row = 0;
     for (; row + 2 <= m; row += 2)
-      stream_vectors(2, depth, element, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
-    if (row < m) stream_vectors(1, depth, element, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
+      stream_vectors(2, depth, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
+    if (row < m) stream_vectors(1, depth, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
   }
 }
 
@@ -50,16 +51,18 @@ INLINE void stream_as(
   const int64_t width = element == CPU_F32 ? 4 : 2;
   const int64_t gap = k / STREAM_DEPTH, together = gap * STREAM_DEPTH;
   for (int64_t p = 0; p < gap; p++)
-    stream_rows(STREAM_DEPTH, element, gap, m, columns, a + p, lda, (const char *)b + p * ldb * width, ldb, sums, lds);
+    stream_rows(
+        STREAM_DEPTH, element, p == 0, gap, m, columns, a + p, lda, (const char *)b + p * ldb * width, ldb, sums, lds);
   for (int64_t p = together; p < k; p++)
-    stream_rows(1, element, 0, m, columns, a + p, lda, (const char *)b + p * ldb * width, ldb, sums, lds);
+    stream_rows(1, element, p == 0, 0, m, columns, a + p, lda, (const char *)b + p * ldb * width, ldb, sums, lds);
 }
 
 static void stream(
     CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
     float *sums, int64_t lds) {
-  for (int64_t i = 0; i < m; i++)
-    for (int64_t column = 0; column < columns; column += LANES) store(sums + i * lds + column, (vf){});
+  if (k == 0)
+    for (int64_t i = 0; i < m; i++)
+      for (int64_t column = 0; column < columns; column += LANES) store(sums + i * lds + column, (vf){});
   switch (element) {
     case CPU_F32: stream_as(CPU_F32, m, columns, k, a, lda, b, ldb, sums, lds); break;
     case CPU_BF16: stream_as(CPU_BF16, m, columns, k, a, lda, b, ldb, sums, lds); break;
