@@ -1,30 +1,49 @@
 import Compute
 
 extension Tape {
-  /// `x W + bias` over the last dimension, or `x W' + bias` with `transposeB`.
+  /// `x W + bias + addend` over the last dimension, or with `W'` by `transposeB`.
   ///
   /// - Parameters:
   ///   - x: `[rows, k]`.
   ///   - weight: `[k, n]`, or `[n, k]` with `transposeB`; f32, bf16 or f16; trainable only in f32.
   ///   - bias: `[n]`.
+  ///   - addend: `[rows, n]`, such as a residual stream.
   /// - Returns: `[rows, n]`.
   public func linear(
-    _ x: Variable, weight: Variable, bias: Variable? = nil, transposeB: Bool = false, roundsOperands: Bool = false
+    _ x: Variable, weight: Variable, bias: Variable? = nil, addend: Variable? = nil, transposeB: Bool = false,
+    roundsOperands: Bool = false
   ) throws -> Variable {
     // A weight that is being trained changes between steps, so the backend must not keep a repacked copy of it, not
     // even where no gradient is wanted, as in validation.
     let options = MatmulOptions(
       transposeB: transposeB, frozen: weight.isFrozen, roundsOperands: roundsOperands)
-    let output = try backend.matmul(x.value, weight.value, options, bias: bias?.value)
-    let (backend, input, matrix) = (backend, x.value, weight.value)
-    return try record("linear", output, inputs: [x, weight] + (bias.map { [$0] } ?? [])) { cotangent, wanted in
+    let output = try backend.matmul(x.value, weight.value, options, bias: bias?.value, addend: addend?.value)
+    let (backend, input, matrix, hasBias, hasAddend) = (backend, x.value, weight.value, bias != nil, addend != nil)
+    let inputs = [x, weight] + [bias, addend].compactMap { $0 }
+    return try record("linear", output, inputs: inputs) { cotangent, wanted in
       var parts: [Tensor?] = [
         wanted[0] ? try backend.matmulBackwardA(cotangent, matrix, options) : nil,
         wanted[1] ? try backend.matmulBackwardB(cotangent, input, options, shared: true) : nil,
       ]
-      if wanted.count == 3 { parts.append(wanted[2] ? try backend.columnSums(cotangent) : nil) }
+      if hasBias { parts.append(wanted[2] ? try backend.columnSums(cotangent) : nil) }
+      if hasAddend { parts.append(cotangent) }
       return parts
     }
+  }
+
+  /// An elementwise non-linearity of `x W + bias`, in one operation where no gradient will be wanted.
+  public func activatedLinear(
+    _ kind: Activation, _ x: Variable, weight: Variable, bias: Variable? = nil, transposeB: Bool = false,
+    roundsOperands: Bool = false
+  ) throws -> Variable {
+    guard isForValuesAlone else {
+      return try activation(
+        kind, try linear(x, weight: weight, bias: bias, transposeB: transposeB, roundsOperands: roundsOperands))
+    }
+    let options = MatmulOptions(
+      transposeB: transposeB, activation: kind, frozen: weight.isFrozen, roundsOperands: roundsOperands)
+    let output = try backend.matmul(x.value, weight.value, options, bias: bias?.value)
+    return try record(kind.rawValue, output, inputs: []) { _, _ in [] }
   }
 
   /// The losses of rows of hidden states under an output projection (`ComputeBackend.linearCrossEntropy`).

@@ -24,11 +24,18 @@ struct Linear {
     self.roundsOperands = roundsOperands
   }
 
-  /// `x W' + bias`: `[rows, inputs]` to `[rows, outputs]`.
-  func callAsFunction(_ x: Variable, on tape: Tape) throws -> Variable {
+  /// `x W' + bias + addend`: `[rows, inputs]` to `[rows, outputs]`.
+  func callAsFunction(_ x: Variable, adding addend: Variable? = nil, on tape: Tape) throws -> Variable {
     try tape.linear(
-      x, weight: tape.variable(weight), bias: bias.map { tape.variable($0) }, transposeB: layout == .outputsFirst,
-      roundsOperands: roundsOperands)
+      x, weight: tape.variable(weight), bias: bias.map { tape.variable($0) }, addend: addend,
+      transposeB: layout == .outputsFirst, roundsOperands: roundsOperands)
+  }
+
+  /// A non-linearity of `x W' + bias`: `[rows, inputs]` to `[rows, outputs]`.
+  func activated(_ kind: Activation, _ x: Variable, on tape: Tape) throws -> Variable {
+    try tape.activatedLinear(
+      kind, x, weight: tape.variable(weight), bias: bias.map { tape.variable($0) },
+      transposeB: layout == .outputsFirst, roundsOperands: roundsOperands)
   }
 
   /// Chosen outputs alone, in their order: `[rows, inputs]` to `[rows, chosen]`.

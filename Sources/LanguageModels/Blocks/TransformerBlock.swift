@@ -26,31 +26,32 @@ struct TransformerBlock {
     let tape = pass.tape
     switch arrangement {
     case .normFirst:
-      let attended = try tape.add(
-        try pass.kept(x, layer: layer), try attend(try attentionNorm(x, on: tape), layer: layer, pass))
-      return try tape.add(attended, try feed(try feedForwardNorm(attended, on: tape), tape))
+      let attended = try attend(
+        try attentionNorm(x, on: tape), addedTo: try pass.kept(x, layer: layer), layer: layer, pass)
+      return try feed(try feedForwardNorm(attended, on: tape), addedTo: attended, tape)
     case .normLast:
       let attended = try attentionNorm(
-        try tape.add(try pass.kept(x, layer: layer), try attend(x, layer: layer, pass)), on: tape)
-      return try feedForwardNorm(try tape.add(attended, try feed(attended, tape)), on: tape)
+        try attend(x, addedTo: try pass.kept(x, layer: layer), layer: layer, pass), on: tape)
+      return try feedForwardNorm(try feed(attended, addedTo: attended, tape), on: tape)
     case .parallel:
       let stream = try pass.kept(x, layer: layer)
-      let attended = try attend(try attentionNorm(x, on: tape), layer: layer, pass)
-      let fed = try feed(try feedForwardNorm(stream, on: tape), tape)
-      return try tape.add(try tape.add(stream, attended), fed)
+      let attended = try attend(try attentionNorm(x, on: tape), addedTo: stream, layer: layer, pass)
+      return try feed(try feedForwardNorm(stream, on: tape), addedTo: attended, tape)
     case .normedResidual:
       let normed = try attentionNorm(x, on: tape)
-      let attended = try tape.add(try pass.kept(normed, layer: layer), try attend(normed, layer: layer, pass))
+      let attended = try attend(normed, addedTo: try pass.kept(normed, layer: layer), layer: layer, pass)
       let normedAgain = try feedForwardNorm(attended, on: tape)
-      return try tape.add(normedAgain, try feed(normedAgain, tape))
+      return try feed(normedAgain, addedTo: normedAgain, tape)
     }
   }
 
-  private func attend(_ x: Variable, layer: Int, _ pass: ForwardPass) throws -> Variable {
-    try pass.tape.scope("attention") { try attention(x, layer: layer, pass) }
+  private func attend(
+    _ x: Variable, addedTo stream: Variable, layer: Int, _ pass: ForwardPass
+  ) throws -> Variable {
+    try pass.tape.scope("attention") { try attention(x, addedTo: stream, layer: layer, pass) }
   }
 
-  private func feed(_ x: Variable, _ tape: Tape) throws -> Variable {
-    try tape.scope("feedForward") { try feedForward(x, on: tape) }
+  private func feed(_ x: Variable, addedTo stream: Variable, _ tape: Tape) throws -> Variable {
+    try tape.scope("feedForward") { try feedForward(x, addedTo: stream, on: tape) }
   }
 }
