@@ -15,11 +15,13 @@ extension Tape {
 
   /// `a b`, element by element; `b` has the shape of `a`, or is a row `[n]` for every row of `a`.
   public func multiply(_ a: Variable, _ b: Variable) throws -> Variable {
-    let (backend, first, second) = (backend, a.value, b.value)
-    let isRow = a.shape != b.shape
-    return try record("multiply", try backend.multiply(first, second), inputs: [a, b]) { cotangent, wanted in
-      var parts: [Tensor?] = [wanted[0] ? try backend.multiply(cotangent, second) : nil, nil]
-      if wanted[1] {
+    let output = try backend.multiply(a.value, b.value)
+    // Each factor's gradient needs the other one.
+    let (first, second) = (b.requiresGradient ? a.value : nil, a.requiresGradient ? b.value : nil)
+    let (backend, isRow) = (backend, a.shape != b.shape)
+    return try record("multiply", output, inputs: [a, b]) { cotangent, _ in
+      var parts: [Tensor?] = [try second.map { try backend.multiply(cotangent, $0) }, nil]
+      if let first {
         let product = try backend.multiply(cotangent, first)
         parts[1] = isRow ? try backend.columnSums(product) : product
       }

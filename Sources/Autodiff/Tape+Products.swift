@@ -1,16 +1,16 @@
 import Compute
 
 extension Tape {
-  /// `x W + bias + addend` over the last dimension, or with `W'` by `transposeB`.
+  /// `x W + bias + addend` over the last dimension, or with `W'` for `W` under `transposeB`.
   ///
   /// - Parameters:
   ///   - x: `[rows, k]`.
   ///   - weight: `[k, n]`, or `[n, k]` with `transposeB`; f32, bf16 or f16; trainable only in f32.
   ///   - bias: `[n]`.
-  ///   - addend: `[rows, n]`, such as a residual stream.
+  ///   - addend: `[rows, n]`, a residual stream for example: it is added while the product is written.
   /// - Returns: `[rows, n]`.
   public func linear(
-    _ x: Variable, weight: Variable, bias: Variable? = nil, addend: Variable? = nil, transposeB: Bool = false,
+    _ x: Variable, weight: Variable, bias: Variable? = nil, adding addend: Variable? = nil, transposeB: Bool = false,
     roundsOperands: Bool = false
   ) throws -> Variable {
     // A weight that is being trained changes between steps, so the backend must not keep a repacked copy of it, not
@@ -18,15 +18,17 @@ extension Tape {
     let options = MatmulOptions(
       transposeB: transposeB, frozen: weight.isFrozen, roundsOperands: roundsOperands)
     let output = try backend.matmul(x.value, weight.value, options, bias: bias?.value, addend: addend?.value)
-    let (backend, input, matrix, hasBias, hasAddend) = (backend, x.value, weight.value, bias != nil, addend != nil)
-    let inputs = [x, weight] + [bias, addend].compactMap { $0 }
+    // A frozen weight needs no gradient, and so the input need not be kept.
+    let (backend, input, matrix) = (backend, weight.requiresGradient ? x.value : nil, weight.value)
+    let inputs = [x, weight] + [bias, addend].compactMap(\.self)
+    let (hasBias, hasAddend) = (bias != nil, addend != nil)
     return try record("linear", output, inputs: inputs) { cotangent, wanted in
       var parts: [Tensor?] = [
         wanted[0] ? try backend.matmulBackwardA(cotangent, matrix, options) : nil,
-        wanted[1] ? try backend.matmulBackwardB(cotangent, input, options, shared: true) : nil,
+        wanted[1] ? try input.map { try backend.matmulBackwardB(cotangent, $0, options, shared: true) } : nil,
       ]
       if hasBias { parts.append(wanted[2] ? try backend.columnSums(cotangent) : nil) }
-      if hasAddend { parts.append(cotangent) }
+      if hasAddend { parts.append(wanted[wanted.count - 1] ? cotangent : nil) }
       return parts
     }
   }
@@ -61,14 +63,16 @@ extension Tape {
     let result = try backend.linearCrossEntropy(
       hidden.value, labels, weight: weight.value, bias: bias?.value, ignoreIndex: ignoreIndex,
       wantsGradient: isRecording && hidden.requiresGradient, options: options)
-    let (backend, rows, matrix, shift) = (backend, hidden.value, weight.value, bias?.value)
+    let wantsParameters = weight.requiresGradient || bias?.requiresGradient == true
+    let rows = wantsParameters ? hidden.value : nil
+    let (backend, matrix, shift) = (backend, weight.value, bias?.value)
     let inputs = [hidden, weight] + (bias.map { [$0] } ?? [])
     return try record("crossEntropy", result.losses, inputs: inputs) { cotangent, wanted in
       var parts: [Tensor?] = [nil, nil]
       if wanted[0], let unit = result.unitGradient { parts[0] = try backend.scaleRows(unit, by: cotangent) }
       let wantsBias = wanted.count == 3 && wanted[2]
       var biasGradient: Tensor?
-      if wanted[1] || wantsBias {
+      if let rows, wanted[1] || wantsBias {
         let gradients = try backend.linearCrossEntropyBackwardParameters(
           cotangent, rows, labels, weight: matrix, bias: shift, ignoreIndex: ignoreIndex)
         parts[1] = gradients.weight

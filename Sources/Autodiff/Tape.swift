@@ -34,9 +34,9 @@ public final class Tape {
   /// Layers keep what they read alone, and compute what is inside them again in the backward pass.
   public let recomputesLayers: Bool
 
-  private struct Node {
-    let outputs: [Variable]
-    let inputs: [Variable]
+  private struct Operation {
+    let outputs: [Variable.Node]
+    let inputs: [Variable.Node]
     let vjp: (_ cotangents: [Tensor?], _ wanted: [Bool]) throws -> [Tensor?]
   }
 
@@ -49,7 +49,7 @@ public final class Tape {
     init(isRecording: Bool) { self.isRecording = isRecording }
   }
 
-  private var nodes: [Node] = []
+  private var operations: [Operation] = []
   private let parameters: Parameters
   private var scopes: [String]
   /// Differentiable values that operations on a tape without a record read: each once, in order.
@@ -146,7 +146,9 @@ public final class Tape {
     if checksFiniteness { for output in outputs { try check(output, name) } }
     let requiresGradient = isRecording && inputs.contains { $0.requiresGradient }
     let variables = outputs.map { Variable($0, requiresGradient: requiresGradient, name: name) }
-    if requiresGradient { nodes.append(Node(outputs: variables, inputs: inputs, vjp: vjp)) }
+    if requiresGradient {
+      operations.append(Operation(outputs: variables.map(\.node), inputs: inputs.map(\.node), vjp: vjp))
+    }
     if !isRecording {
       for input in inputs where input.requiresGradient && !read.contains(where: { $0 === input }) { read.append(input) }
     }
@@ -185,18 +187,18 @@ public final class Tape {
       throw ComputeError.shapeMismatch(operation: "gradients", output.shape, cotangent.shape)
     }
     var gradients = Gradients(variables: parameters.variables)
-    try gradients.accumulate(cotangent, for: output, owned: false, backend)
-    while let node = nodes.popLast() {
-      let cotangents = node.outputs.map { gradients.take($0) }
+    try gradients.accumulate(cotangent, for: output.node, owned: false, backend)
+    while let operation = operations.popLast() {
+      let cotangents = operation.outputs.map { gradients.take($0) }
       guard cotangents.contains(where: { $0 != nil }) else { continue }
-      let wanted = node.inputs.map(\.requiresGradient)
-      let parts = try node.vjp(cotangents, wanted)
-      let name = node.outputs[0].name
-      guard parts.count == node.inputs.count else {
+      let wanted = operation.inputs.map(\.requiresGradient)
+      let parts = try operation.vjp(cotangents, wanted)
+      let name = operation.outputs[0].name
+      guard parts.count == operation.inputs.count else {
         throw AutodiffError.wrongGradientCount(
-          operation: name, expected: node.inputs.count, got: parts.count)
+          operation: name, expected: operation.inputs.count, got: parts.count)
       }
-      for (input, part) in zip(node.inputs, parts) where input.requiresGradient {
+      for (input, part) in zip(operation.inputs, parts) where input.requiresGradient {
         guard let part else { continue }
         if checksFiniteness { try check(part, "gradient of \(input.name) in \(name)") }
         let fresh =
@@ -221,6 +223,8 @@ public final class Tape {
 /// The gradients that a tape computed.
 public struct Gradients {
   private struct Entry {
+    /// Kept so that nothing else can come to lie at its address, which is the key.
+    let node: Variable.Node
     var tensor: Tensor
     /// Nobody else refers to this memory, so sums may be formed in it.
     var isOwned: Bool
@@ -238,30 +242,33 @@ public struct Gradients {
   }
 
   /// The gradient of a leaf, in its shape; nil if none reached it.
-  public subscript(_ variable: Variable) -> Tensor? { entries[ObjectIdentifier(variable)]?.tensor }
+  public subscript(_ variable: Variable) -> Tensor? { entries[ObjectIdentifier(variable.node)]?.tensor }
 
   /// How many values hold a gradient.
   public var count: Int { entries.count }
 
-  mutating func take(_ variable: Variable) -> Tensor? {
-    entries.removeValue(forKey: ObjectIdentifier(variable))?.tensor
+  mutating func take(_ node: Variable.Node) -> Tensor? {
+    entries.removeValue(forKey: ObjectIdentifier(node))?.tensor
   }
 
   mutating func accumulate(
-    _ gradient: Tensor, for variable: Variable, owned: Bool, _ backend: any ComputeBackend
+    _ gradient: Tensor, for node: Variable.Node, owned: Bool, _ backend: any ComputeBackend
   ) throws {
-    guard gradient.shape == variable.shape else {
-      throw ComputeError.shapeMismatch(operation: "gradient of \(variable.name)", variable.shape, gradient.shape)
+    guard gradient.shape == node.shape else {
+      throw ComputeError.shapeMismatch(operation: "gradient of \(node.name)", node.shape, gradient.shape)
     }
-    let key = ObjectIdentifier(variable)
+    let key = ObjectIdentifier(node)
     guard let entry = entries[key] else {
-      entries[key] = Entry(tensor: gradient, isOwned: owned)
+      entries[key] = Entry(node: node, tensor: gradient, isOwned: owned)
       return
     }
     if entry.isOwned {
       try backend.addScaled(gradient, 1, onto: entry.tensor)
+    } else if owned {
+      try backend.addScaled(entry.tensor, 1, onto: gradient)
+      entries[key] = Entry(node: node, tensor: gradient, isOwned: true)
     } else {
-      entries[key] = Entry(tensor: try backend.add(entry.tensor, gradient), isOwned: true)
+      entries[key] = Entry(node: node, tensor: try backend.add(entry.tensor, gradient), isOwned: true)
     }
   }
 }

@@ -6,25 +6,31 @@ import Synchronization
 final class CPUStorage: Storage {
   let pointer: UnsafeMutableRawPointer
   let byteCount: Int
-  /// Bytes behind the pointer; at least `byteCount`.
-  fileprivate let capacity: Int
   private let pool: MemoryPool
 
-  fileprivate init(pointer: UnsafeMutableRawPointer, byteCount: Int, capacity: Int, pool: MemoryPool) {
+  fileprivate init(pointer: UnsafeMutableRawPointer, byteCount: Int, pool: MemoryPool) {
     self.pointer = pointer
     self.byteCount = byteCount
-    self.capacity = capacity
     self.pool = pool
   }
 
-  deinit { pool.release(pointer, byteCount: byteCount, capacity: capacity) }
+  deinit { pool.release(pointer, byteCount: byteCount) }
 }
 
-/// Hands out memory in a few sizes and keeps what comes back, never more than the program once needed at one time.
+/// Hands out pieces of large blocks, so that a program holds little more than it needs at one time.
 final class MemoryPool: Sendable {
-  /// Addresses of free blocks by capacity; kept as integers because pointers cannot cross threads.
+  /// Consecutive memory of the system.
+  ///
+  /// Addresses are integers because pointers cannot cross threads.
+  private struct Block {
+    let start: UInt
+    var space: FreeSpace
+  }
+
   private struct State {
-    var free: [Int: [UInt]] = [:]
+    /// By address.
+    var blocks: [Block] = []
+    var mapped = 0
     var usage = MemoryUsage()
   }
 
@@ -33,10 +39,12 @@ final class MemoryPool: Sendable {
   /// Bytes that may be in use together.
   private let limit: Int
 
-  /// Beyond the peak, this much may be kept: blocks of neighbouring sizes do not fit each other's requests.
+  /// Free blocks beyond the peak that are kept: what lies scattered between pieces in use does not fit every request.
   private static let slack = 64 << 20
+  /// Smaller requests share a block of this size.
+  private static let blockSize = 64 << 20
   private static let alignment = 64
-  /// From here on blocks are aligned for, and asked to lie in, large pages.
+  /// Blocks are aligned for, and asked to lie in, large pages.
   private static let largePage = 2 << 20
 
   init(device: String, limit: Int) {
@@ -46,75 +54,86 @@ final class MemoryPool: Sendable {
 
   deinit { trim() }
 
-  var usage: MemoryUsage { state.withLock { $0.usage } }
+  var usage: MemoryUsage {
+    state.withLock { state in
+      var usage = state.usage
+      usage.pooled = state.blocks.reduce(0) { $0 + $1.space.count }
+      return usage
+    }
+  }
 
   /// - Throws: `ComputeError.outOfMemory`.
   func allocate(_ byteCount: Int) throws -> CPUStorage {
-    let capacity = Self.capacity(for: byteCount)
-    let reused: UInt? = state.withLock { state in
-      guard let address = state.free[capacity]?.popLast() else { return nil }
-      state.usage.pooled -= capacity
-      return address
-    }
-    var pointer = reused.flatMap { UnsafeMutableRawPointer(bitPattern: $0) }
-    if pointer == nil {
-      if byteCount > limit - usage.current {
+    let size = Self.size(for: byteCount)
+    let address: UInt? = try state.withLock { state in
+      guard byteCount <= limit - state.usage.current else {
         throw ComputeError.outOfMemory(
-          device: device, requested: byteCount, detail: "\(usage.current) of \(limit) bytes are in use")
+          device: device, requested: byteCount, detail: "\(state.usage.current) of \(limit) bytes are in use")
       }
-      pointer = Self.map(capacity)
-      if pointer == nil {
-        trim()
-        pointer = Self.map(capacity)
-      }
-    }
-    guard let pointer else {
-      throw ComputeError.outOfMemory(device: device, requested: byteCount, detail: "the system refused")
-    }
-    state.withLock { state in
+      guard let address = Self.take(size, from: &state) else { return nil }
       state.usage.current += byteCount
       state.usage.peak = max(state.usage.peak, state.usage.current)
+      return address
     }
-    return CPUStorage(pointer: pointer, byteCount: byteCount, capacity: capacity, pool: self)
+    guard let address, let pointer = UnsafeMutableRawPointer(bitPattern: address) else {
+      throw ComputeError.outOfMemory(device: device, requested: byteCount, detail: "the system refused")
+    }
+    return CPUStorage(pointer: pointer, byteCount: byteCount, pool: self)
   }
 
-  fileprivate func release(_ pointer: UnsafeMutableRawPointer, byteCount: Int, capacity: Int) {
+  fileprivate func release(_ pointer: UnsafeMutableRawPointer, byteCount: Int) {
     let address = UInt(bitPattern: pointer)
-    let kept = state.withLock { state in
+    state.withLock { state in
       state.usage.current -= byteCount
-      guard state.usage.current + state.usage.pooled + capacity <= state.usage.peak + Self.slack else { return false }
-      state.free[capacity, default: []].append(address)
-      state.usage.pooled += capacity
-      return true
+      guard let place = state.blocks.lastIndex(where: { $0.start <= address }) else { return }
+      state.blocks[place].space.giveBack(Int(address - state.blocks[place].start), Self.size(for: byteCount))
+      if state.blocks[place].space.isWhole, state.mapped > state.usage.peak + Self.slack {
+        Self.unmap(place, of: &state)
+      }
     }
-    if !kept { free(pointer) }
   }
 
   /// Gives all free blocks back to the system.
-  func trim() {
-    let blocks = state.withLock { state in
-      let blocks = state.free.values.flatMap { $0 }
-      state.free = [:]
-      state.usage.pooled = 0
-      return blocks
+  func trim() { state.withLock { Self.trim(&$0) } }
+
+  private static func trim(_ state: inout State) {
+    for place in state.blocks.indices.reversed() where state.blocks[place].space.isWhole { unmap(place, of: &state) }
+  }
+
+  /// The address of bytes that were free.
+  private static func take(_ size: Int, from state: inout State) -> UInt? {
+    if let (place, piece) = state.blocks.bestPlace(holding: size, \.space) {
+      return state.blocks[place].start + UInt(state.blocks[place].space.take(size, fromPiece: piece))
     }
-    for address in blocks { free(UnsafeMutableRawPointer(bitPattern: address)) }
+    let capacity = max(blockSize, (size + largePage - 1) / largePage * largePage)
+    guard let start = map(capacity, &state) else { return nil }
+    var block = Block(start: start, space: FreeSpace(capacity: capacity))
+    let address = start + UInt(block.space.take(size, fromPiece: 0))
+    let place = state.blocks.firstIndex { $0.start > start } ?? state.blocks.endIndex
+    state.blocks.insert(block, at: place)
+    state.mapped += capacity
+    return address
   }
 
-  /// Eight sizes between a power of two and the next, so that at most an eighth is wasted.
-  private static func capacity(for byteCount: Int) -> Int {
-    let bytes = max(byteCount, 512)
-    let step = 1 << (Int.bitWidth - 1 - (bytes - 1).leadingZeroBitCount - 3)
-    return (bytes + step - 1) / step * step
-  }
-
-  private static func map(_ capacity: Int) -> UnsafeMutableRawPointer? {
+  private static func map(_ capacity: Int, _ state: inout State) -> UInt? {
     var pointer: UnsafeMutableRawPointer?
-    let large = capacity >= 2 * largePage
-    guard posix_memalign(&pointer, large ? largePage : alignment, capacity) == 0 else { return nil }
+    if posix_memalign(&pointer, largePage, capacity) != 0 {
+      trim(&state)
+      guard posix_memalign(&pointer, largePage, capacity) == 0 else { return nil }
+    }
     #if os(Linux)
-      if large, let pointer { madvise(pointer, capacity, MADV_HUGEPAGE) }  // a hint; refusing it does no harm
+      if let pointer { madvise(pointer, capacity, MADV_HUGEPAGE) }  // a hint; refusing it does no harm
     #endif
-    return pointer
+    return pointer.map { UInt(bitPattern: $0) }
+  }
+
+  private static func unmap(_ place: Int, of state: inout State) {
+    let block = state.blocks.remove(at: place)
+    state.mapped -= block.space.capacity
+    free(UnsafeMutableRawPointer(bitPattern: block.start))
+  }
+
+  private static func size(for byteCount: Int) -> Int {
+    max(alignment, (byteCount + alignment - 1) / alignment * alignment)
   }
 }

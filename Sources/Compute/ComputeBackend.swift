@@ -11,6 +11,14 @@ public protocol DeviceMemory: AnyObject {
   /// - Throws: `ComputeError.outOfMemory`.
   func allocate(_ shape: Shape, _ dtype: DType) throws -> Tensor
 
+  /// A tensor whose elements stay where they lie in memory of the host; nil if the device cannot work on them there.
+  ///
+  /// The tensor keeps the memory alive. It is not counted in `memory`: the system takes back what was not written when
+  /// it is short. The default body returns nil.
+  ///
+  /// - Parameter range: of the memory's bytes, as many as the tensor has.
+  func borrow(_ range: Range<Int>, of memory: any HostMemory, _ shape: Shape, _ dtype: DType) throws -> Tensor?
+
   /// Copies bytes from the host into a tensor of exactly that many bytes.
   func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws
 
@@ -47,6 +55,9 @@ public protocol DeviceMemory: AnyObject {
 }
 
 extension DeviceMemory {
+  public func borrow(_ range: Range<Int>, of memory: any HostMemory, _ shape: Shape, _ dtype: DType) throws -> Tensor? {
+    nil
+  }
   public func owns(_ tensor: Tensor) -> Bool { true }
   public func driverObjects() throws -> [String: Int] { [:] }
   public func recordCommands(in profile: Profile) throws -> Bool { false }

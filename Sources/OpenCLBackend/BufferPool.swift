@@ -1,32 +1,42 @@
 import COpenCL
 import Compute
 
-/// How large the buffers of a pool are.
+/// How memory is taken from the driver.
 enum BufferSizes {
-  /// In steps, and kept for reuse.
+  /// In large blocks that are cut into what is asked for, and kept for reuse.
   case pooled
   /// As large as asked for, never kept.
   case exact
 }
 
-/// Buffers of a context, kept for reuse by size.
+/// Memory of a context, cut from large buffers of the driver.
 ///
-/// Commands run in order on one queue, so a buffer may be handed out again while commands that use its former contents
+/// Commands run in order on one queue, so memory may be handed out again while commands that use its former contents
 /// still wait.
 final class BufferPool {
-  private(set) var usage = MemoryUsage()
-  /// Buffers that the driver holds for this pool, in use or kept.
-  private(set) var live = 0
-  /// Those of them that wait for reuse.
-  var kept: Int { free.values.reduce(0) { $0 + $1.count } }
+  private struct Block {
+    let handle: cl_mem
+    var space: FreeSpace
+  }
+
   let context: cl_context
+  /// Pieces that are in use.
+  private(set) var inUse = 0
+  private var counted = MemoryUsage()
+  /// Bytes of all blocks.
+  private var held = 0
+  private var blocks: [Block] = []
   private let device: OpenCLDevice
+  /// Bytes that may be kept for reuse.
   private let limit: Int
   private let sizes: BufferSizes
-  private var free: [Int: [DeviceBuffer]] = [:]
 
-  /// Bytes that may be kept beyond what was once in use: buffers of neighbouring sizes do not fit each other's requests.
-  private static let spare = 64 << 20
+  /// Free blocks beyond the peak that are kept: what lies scattered between pieces in use does not fit every request.
+  private static let slack = 64 << 20
+  /// Smaller requests share a buffer of this size.
+  private static let blockSize = 64 << 20
+  /// Pieces begin at multiples of this, as buffers do: more than any vector or memory transaction needs.
+  private static let alignment = 256
 
   init(context: cl_context, device: OpenCLDevice, limit: Int, sizes: BufferSizes = .pooled) {
     self.context = context
@@ -41,6 +51,15 @@ final class BufferPool {
     clReleaseContext(context)
   }
 
+  var usage: MemoryUsage {
+    var usage = counted
+    usage.pooled = blocks.reduce(0) { $0 + $1.space.count }
+    return usage
+  }
+
+  /// Buffers of the driver of which nothing is in use.
+  var idleBlocks: Int { blocks.count { $0.space.isWhole } }
+
   /// What the driver counts as references to the context; 0 if it does not tell.
   var contextReferences: Int {
     var count: cl_uint = 0
@@ -49,73 +68,90 @@ final class BufferPool {
     return status == CL_SUCCESS ? Int(count) : 0
   }
 
-  /// A buffer of at least that many bytes.
+  /// Memory of at least that many bytes.
   ///
   /// - Throws: `ComputeError.outOfMemory`.
   func take(_ byteCount: Int) throws -> DeviceBuffer {
-    let capacity =
-      switch sizes {
-      case .pooled: Self.capacity(for: byteCount)
-      case .exact: max(byteCount, 1)
-      }
-    if let buffer = free[capacity]?.popLast() {
-      usage.pooled -= capacity
-      count(capacity)
-      return buffer
+    let buffer: DeviceBuffer
+    switch sizes {
+    case .exact:
+      buffer = DeviceBuffer(handle: try create(max(byteCount, 1)), start: 0, capacity: max(byteCount, 1))
+    case .pooled:
+      let size = max(Self.alignment, (byteCount + Self.alignment - 1) / Self.alignment * Self.alignment)
+      let place = try blocks.bestPlace(holding: size, \.space) ?? (try addBlock(holding: size), 0)
+      buffer = DeviceBuffer(
+        handle: blocks[place.block].handle, start: blocks[place.block].space.take(size, fromPiece: place.piece),
+        capacity: size)
     }
-    guard capacity <= device.maximumAllocation else {
+    inUse += 1
+    counted.current += buffer.capacity
+    counted.peak = max(counted.peak, counted.current)
+    return buffer
+  }
+
+  func giveBack(_ buffer: DeviceBuffer) {
+    inUse -= 1
+    counted.current -= buffer.capacity
+    guard let place = blocks.firstIndex(where: { $0.handle == buffer.handle }) else {
+      clReleaseMemObject(buffer.handle)
+      return
+    }
+    blocks[place].space.giveBack(buffer.start, buffer.capacity)
+    let bound = min(counted.peak + Self.slack, counted.current + limit)
+    if blocks[place].space.isWhole, held > bound { release(place) }
+  }
+
+  /// Returns every block of which nothing is in use to the driver.
+  func trim() {
+    for place in blocks.indices.reversed() where blocks[place].space.isWhole { release(place) }
+  }
+
+  /// Returns its place.
+  private func addBlock(holding size: Int) throws -> Int {
+    let capacity = max(size, min(Self.blockSize, device.maximumAllocation / Self.alignment * Self.alignment))
+    blocks.append(Block(handle: try create(capacity), space: FreeSpace(capacity: capacity)))
+    held += capacity
+    return blocks.count - 1
+  }
+
+  private func release(_ place: Int) {
+    let block = blocks.remove(at: place)
+    held -= block.space.capacity
+    clReleaseMemObject(block.handle)
+  }
+
+  private func create(_ byteCount: Int) throws -> cl_mem {
+    func buffer() -> (cl_mem?, cl_int) {
+      if device.kind == .cpu, case .pooled = sizes, let memory = LargePages.allocate(byteCount) {
+        return create(in: memory, byteCount)
+      }
+      var status: cl_int = CL_SUCCESS
+      let handle = clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &status)
+      return (status == CL_SUCCESS ? handle : nil, status)
+    }
+    guard byteCount <= device.maximumAllocation else {
       throw ComputeError.outOfMemory(
         device: device.id, requested: byteCount,
         detail: "the device's largest allocation is \(device.maximumAllocation) bytes")
     }
-    var (handle, status) = create(capacity)
-    if handle == nil, OpenCLStatus.isOutOfMemory(status), usage.pooled > 0 {
+    var (handle, status) = buffer()
+    if handle == nil, OpenCLStatus.isOutOfMemory(status), idleBlocks > 0 {
       trim()
-      (handle, status) = create(capacity)
+      (handle, status) = buffer()
     }
-    guard let handle, status == CL_SUCCESS else {
+    guard let handle else {
       throw ComputeError.outOfMemory(
         device: device.id, requested: byteCount,
-        detail: "\(OpenCLStatus.name(status)), \(usage.current) bytes in use")
+        detail: "\(OpenCLStatus.name(status)), \(counted.current) bytes in use")
     }
-    live += 1
-    count(capacity)
-    return DeviceBuffer(handle: handle, capacity: capacity)
-  }
-
-  func giveBack(_ buffer: DeviceBuffer) {
-    usage.current -= buffer.capacity
-    // Batches of ever new sizes would otherwise pile up buffers that fit nothing.
-    let bound = min(limit, usage.peak - usage.current + Self.spare)
-    guard case .pooled = sizes, usage.pooled + buffer.capacity <= bound else {
-      release(buffer)
-      return
-    }
-    usage.pooled += buffer.capacity
-    free[buffer.capacity, default: []].append(buffer)
-  }
-
-  /// Returns everything unused to the driver.
-  func trim() {
-    for buffer in free.values.joined() { release(buffer) }
-    free = [:]
-    usage.pooled = 0
-  }
-
-  private func create(_ capacity: Int) -> (cl_mem?, cl_int) {
-    if device.kind == .cpu, case .pooled = sizes, let memory = LargePages.allocate(capacity) {
-      return create(in: memory, capacity)
-    }
-    var status: cl_int = CL_SUCCESS
-    let handle = clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), capacity, nil, &status)
-    return (status == CL_SUCCESS ? handle : nil, status)
+    return handle
   }
 
   /// A buffer in memory of the host, which goes when the driver is done with the buffer.
-  private func create(in memory: UnsafeMutableRawPointer, _ capacity: Int) -> (cl_mem?, cl_int) {
+  private func create(in memory: UnsafeMutableRawPointer, _ byteCount: Int) -> (cl_mem?, cl_int) {
     var status: cl_int = CL_SUCCESS
     let flags = cl_mem_flags(CL_MEM_READ_WRITE) | cl_mem_flags(CL_MEM_USE_HOST_PTR)
-    guard let handle = clCreateBuffer(context, flags, capacity, memory, &status), status == CL_SUCCESS else {
+    guard let handle = clCreateBuffer(context, flags, byteCount, memory, &status), status == CL_SUCCESS else {
       LargePages.free(memory)
       return (nil, status)
     }
@@ -126,23 +162,5 @@ final class BufferPool {
       return (nil, status)
     }
     return (handle, status)
-  }
-
-  private func release(_ buffer: DeviceBuffer) {
-    clReleaseMemObject(buffer.handle)
-    live -= 1
-  }
-
-  private func count(_ capacity: Int) {
-    usage.current += capacity
-    usage.peak = max(usage.peak, usage.current)
-  }
-
-  /// Sizes are rounded up in steps of an eighth of their power of two, so that nearly equal sizes share a bucket and at
-  /// most an eighth is lost.
-  static func capacity(for byteCount: Int) -> Int {
-    let needed = max(byteCount, 256)
-    let step = max(256, (1 << (Int.bitWidth - 1 - needed.leadingZeroBitCount)) / 8)
-    return (needed + step - 1) / step * step
   }
 }

@@ -74,45 +74,45 @@ final class CommandQueue {
 
   /// Fills a whole buffer with bits that are NaN as floats and -1 as integers.
   func poison(_ buffer: DeviceBuffer) throws {
-    try [UInt8](repeating: 0xFF, count: buffer.capacity).withUnsafeBytes { try writeBlocking($0, to: buffer.handle) }
+    try [UInt8](repeating: 0xFF, count: buffer.capacity).withUnsafeBytes { try writeBlocking($0, to: buffer, at: 0) }
   }
 
   /// Reads a whole buffer, replaces a part and writes it back.
   private func replace(_ buffer: DeviceBuffer, at offset: Int, with bytes: UnsafeRawBufferPointer) throws {
     var contents = [UInt8](repeating: 0, count: buffer.capacity)
     try contents.withUnsafeMutableBytes {
-      try read(buffer.handle, at: 0, into: $0)
+      try read(buffer, at: 0, into: $0)
       UnsafeMutableRawBufferPointer(rebasing: $0[offset...]).copyMemory(from: bytes)
     }
-    try contents.withUnsafeBytes { try writeBlocking($0, to: buffer.handle) }
+    try contents.withUnsafeBytes { try writeBlocking($0, to: buffer, at: 0) }
   }
 
-  private func writeBlocking(_ bytes: UnsafeRawBufferPointer, to buffer: cl_mem, at offset: Int = 0) throws {
+  private func writeBlocking(_ bytes: UnsafeRawBufferPointer, to target: DeviceBuffer, at offset: Int) throws {
+    let start = target.start + offset
     try submit("write", "clEnqueueWriteBuffer", "\(bytes.count) bytes") {
-      clEnqueueWriteBuffer(queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, bytes.baseAddress, 0, nil, $0)
+      clEnqueueWriteBuffer(queue, target.handle, cl_bool(CL_TRUE), start, bytes.count, bytes.baseAddress, 0, nil, $0)
     }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, to target: DeviceBuffer, at offset: Int) throws {
     guard let source = bytes.baseAddress else { return }
     if writesWhole { return try replace(target, at: offset, with: bytes) }
-    let buffer = target.handle
-    if bytes.count > Self.stagingLimit {
-      return try writeBlocking(bytes, to: buffer, at: offset)
-    }
+    if bytes.count > Self.stagingLimit { return try writeBlocking(bytes, to: target, at: offset) }
     if stagedBytes > 16 * Self.stagingLimit { try finish() }
     let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 64)
     copy.copyMemory(from: source, byteCount: bytes.count)
     staged.append(copy)
     stagedBytes += bytes.count
+    let start = target.start + offset
     try submit("write", "clEnqueueWriteBuffer", "\(bytes.count) bytes") {
-      clEnqueueWriteBuffer(queue, buffer, cl_bool(CL_FALSE), offset, bytes.count, copy, 0, nil, $0)
+      clEnqueueWriteBuffer(queue, target.handle, cl_bool(CL_FALSE), start, bytes.count, copy, 0, nil, $0)
     }
   }
 
-  func read(_ buffer: cl_mem, at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws {
+  func read(_ source: DeviceBuffer, at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws {
+    let start = source.start + offset
     try submit("read", "clEnqueueReadBuffer", "\(bytes.count) bytes") {
-      clEnqueueReadBuffer(queue, buffer, cl_bool(CL_TRUE), offset, bytes.count, bytes.baseAddress, 0, nil, $0)
+      clEnqueueReadBuffer(queue, source.handle, cl_bool(CL_TRUE), start, bytes.count, bytes.baseAddress, 0, nil, $0)
     }
     releaseStaged()  // the queue has passed every earlier transfer
   }
@@ -123,20 +123,21 @@ final class CommandQueue {
     }
     var value = value
     try submit("fill", "clEnqueueFillBuffer", "\(count * 4) bytes") {
-      clEnqueueFillBuffer(queue, buffer.handle, &value, 4, offset, count * 4, 0, nil, $0)
+      clEnqueueFillBuffer(queue, buffer.handle, &value, 4, buffer.start + offset, count * 4, 0, nil, $0)
     }
   }
 
   func copy(
-    _ source: cl_mem, at sourceOffset: Int, to target: DeviceBuffer, at targetOffset: Int, byteCount: Int
+    _ source: DeviceBuffer, at sourceOffset: Int, to target: DeviceBuffer, at targetOffset: Int, byteCount: Int
   ) throws {
     if writesWhole {
       var bytes = [UInt8](repeating: 0, count: byteCount)
       try bytes.withUnsafeMutableBytes { try read(source, at: sourceOffset, into: $0) }
       return try bytes.withUnsafeBytes { try replace(target, at: targetOffset, with: $0) }
     }
+    let (from, to) = (source.start + sourceOffset, target.start + targetOffset)
     try submit("copy", "clEnqueueCopyBuffer", "\(byteCount) bytes") {
-      clEnqueueCopyBuffer(queue, source, target.handle, sourceOffset, targetOffset, byteCount, 0, nil, $0)
+      clEnqueueCopyBuffer(queue, source.handle, target.handle, from, to, byteCount, 0, nil, $0)
     }
   }
 

@@ -114,14 +114,14 @@ public final class OpenCLBackend: ComputeBackend {
   }
 
   public func fill(_ tensor: Tensor, with value: Float) throws {
-    try queue.fill(storage(of: tensor).buffer(), with: value, at: tensor.offset * 4, count: tensor.count)
+    try queue.fill(buffer(of: tensor), with: value, at: tensor.offset * 4, count: tensor.count)
   }
 
   public func copy(_ source: Tensor, to destination: Tensor) throws {
     precondition(source.dtype == destination.dtype && source.count == destination.count, "same type and count")
     guard !source.isEmpty else { return }
     try queue.copy(
-      buffer(of: source), at: source.offset * source.dtype.byteCount, to: storage(of: destination).buffer(),
+      buffer(of: source), at: source.offset * source.dtype.byteCount, to: buffer(of: destination),
       at: destination.offset * source.dtype.byteCount, byteCount: source.byteCount)
   }
 
@@ -142,5 +142,5 @@ public final class OpenCLBackend: ComputeBackend {
     return storage
   }
 
-  func buffer(of tensor: Tensor) throws -> cl_mem { try storage(of: tensor).buffer().handle }
+  func buffer(of tensor: Tensor) throws -> DeviceBuffer { try storage(of: tensor).buffer() }
 }

@@ -5,10 +5,10 @@ import Compute
 ///
 /// Events are asked for under a profile alone, and released as soon as their commands are noted.
 public struct OpenCLObjects: Sendable, Hashable, Codable {
-  /// Buffers, in use or kept for reuse.
+  /// Pieces of memory in use.
   public var buffers: Int
-  /// Those of them that are kept for reuse.
-  public var pooledBuffers: Int
+  /// Blocks of memory of which nothing is in use, kept for reuse.
+  public var idleBlocks: Int
   /// Programs built or loaded; they are kept, so equal calls do not add any.
   public var programs: Int
   /// Kernels created; they are kept, so equal calls do not add any.
@@ -25,7 +25,7 @@ extension OpenCLBackend {
   public func liveObjects() throws -> OpenCLObjects {
     try synchronize()
     return OpenCLObjects(
-      buffers: pool.live, pooledBuffers: pool.kept, programs: programs.programCount, kernels: programs.kernelCount,
+      buffers: pool.inUse, idleBlocks: pool.idleBlocks, programs: programs.programCount, kernels: programs.kernelCount,
       contextReferences: pool.contextReferences)
   }
 

@@ -1,9 +1,12 @@
 import COpenCL
 import Compute
 
-/// A driver's buffer and the bytes it really has.
+/// Consecutive bytes of a driver's buffer.
 struct DeviceBuffer {
   let handle: cl_mem
+  /// The first of them, in bytes from the buffer's first.
+  let start: Int
+  /// As many as can be used; at least as many as were asked for.
   let capacity: Int
 }
 
@@ -21,12 +24,30 @@ final class OpenCLStorage: Storage {
   /// The contents were let go and then needed, so they will be again.
   private var isNeeded = false
   private let pool: BufferPool
+  /// Where the contents lie if they are memory of the host.
+  private let borrowed: BorrowedBuffer?
 
   init(byteCount: Int, buffer: DeviceBuffer, pool: BufferPool) {
     self.byteCount = byteCount
     held = buffer
+    borrowed = nil
     self.pool = pool
   }
+
+  init(borrowed: BorrowedBuffer, pool: BufferPool) {
+    byteCount = borrowed.buffer.capacity
+    held = borrowed.buffer
+    self.borrowed = borrowed
+    self.pool = pool
+  }
+
+  /// Whether the contents are memory of the host, of which the device has no copy but repacked ones.
+  var isBorrowed: Bool { borrowed != nil }
+
+  /// Lets the system have the host's memory back until the contents are read again, if they are borrowed.
+  ///
+  /// No command may be reading them, and nothing may have been written to them.
+  func releaseBorrowed() { borrowed?.release() }
 
   func belongs(to pool: BufferPool) -> Bool { self.pool === pool }
 
@@ -50,11 +71,11 @@ final class OpenCLStorage: Storage {
   ///
   /// - Parameter restore: writes them into a buffer, from what is kept instead.
   func letGo(restore: @escaping (DeviceBuffer) throws -> Void) {
-    guard let buffer = held, !isNeeded else { return }
+    guard let buffer = held, borrowed == nil, !isNeeded else { return }
     held = nil
     restoring = restore
     pool.giveBack(buffer)
   }
 
-  deinit { if let held { pool.giveBack(held) } }
+  deinit { if let held, borrowed == nil { pool.giveBack(held) } }
 }

@@ -21,15 +21,20 @@ extension OpenCLBackend {
     try run(program, "pack_b", groups: groups, local: [1, 1, 1], [.tensor(b), .storage(target)] + sizes)
     guard problem.frozen else { return target }
     owner.packs[pack] = target
+    if owner.isBorrowed {
+      try queue.finish()
+      owner.releaseBorrowed()
+      return target
+    }
     guard pack.isLossless(b.dtype) else { return target }
     let unpacking = ProgramKey.pack(
       OperandTypes(b: b.dtype, rounded: false), vectors: pack.vectors, paired: pack.paired)
     // Built now: what was loaded must not go where the way back does not build.
     _ = try programs.kernel("unpack_b", in: unpacking)
     guard isComplete(owner, pack, b.dtype) else { return target }
-    owner.letGo { [unowned self] buffer in
+    owner.letGo { [unowned self, type = b.dtype] buffer in
       try run(
-        unpacking, "unpack_b", groups: groups, local: [1, 1, 1], [.buffer(buffer), .storage(target)] + sizes)
+        unpacking, "unpack_b", groups: groups, local: [1, 1, 1], [.buffer(buffer, type), .storage(target)] + sizes)
     }
     return target
   }

@@ -72,8 +72,8 @@ import Testing
       let differs = got.indices.first { got[$0].bitPattern != expected[$0].bitPattern }
       #expect(differs == nil, "gradient \(index) at element \(differs ?? 0)")
     }
-    // A value of each layer is left of six or more.
-    #expect(recomputed.kept * 3 < plain.kept, "\(recomputed.kept) bytes kept, \(plain.kept) without recomputation")
+    // Of each layer what it reads is left, of what its gradients need.
+    #expect(recomputed.kept * 2 <= plain.kept, "\(recomputed.kept) bytes kept, \(plain.kept) without recomputation")
   }
 
   @Test func `nothing is computed twice without need`() throws {

@@ -13,14 +13,6 @@ import Testing
     #expect(OpenCLStatus.name(-9999) == "code -9999")
   }
 
-  @Test func capacitiesHoldWhatIsAskedFor() {
-    for size in [0, 1, 255, 256, 1000, 4096, 1 << 20, (1 << 20) + 1, 123_456_789] {
-      let capacity = BufferPool.capacity(for: size)
-      #expect(capacity >= max(size, 1) && capacity <= size + size / 8 + 256)
-      #expect(BufferPool.capacity(for: capacity) == capacity)
-    }
-  }
-
   @Test func kernelsIncludeOneAnotherOnce() throws {
     let source = try KernelLibrary().source("softmax.cl")
     #expect(!source.contains("#include"))
@@ -123,6 +115,31 @@ extension OnDevice {
       #expect(try run() == (1, 0))
       let unusable = try open(OpenCLOptions(cacheFolder: "/dev/null/none"))
       #expect(try unusable.values(try unusable.scale(try unusable.tensor([4], [1]), by: 2)) == [8])
+    }
+
+    /// Tensors lie side by side in one buffer of the driver: what is done to one leaves the others as they are.
+    @Test func neighboursAreLeftAlone() throws {
+      let backend = try open()
+      var random = Random(5)
+      let sizes = (0..<40).map { 1 + $0 * 7 % 150 }
+      let values = sizes.map { random.floats($0) }
+      var tensors: [Tensor?] = try zip(sizes, values).map { try backend.tensor($1, [$0]) }
+      var expected = values
+      for place in stride(from: 0, to: 36, by: 4) {
+        let (filled, copied) = (try #require(tensors[place]), try #require(tensors[place + 1]))
+        try backend.fill(filled, with: Float(place))
+        expected[place] = Array(repeating: Float(place), count: sizes[place])
+        let part = Tensor(storage: copied.storage, offset: copied.count - 1, shape: [1], dtype: .f32)
+        try backend.copy(Tensor(storage: filled.storage, shape: [1], dtype: .f32), to: part)
+        expected[place + 1][copied.count - 1] = Float(place)
+        // Its place is taken by another one.
+        tensors[place + 2] = nil
+        expected[place + 2] = random.floats(sizes[place + 2])
+        tensors[place + 2] = try backend.tensor(expected[place + 2], [sizes[place + 2]])
+      }
+      for (place, tensor) in tensors.enumerated() {
+        #expect(try backend.values(try #require(tensor)) == expected[place], "tensor \(place)")
+      }
     }
 
     @Test func memoryReturnsToThePool() throws {

@@ -119,7 +119,7 @@ extension OnDevice {
       try multiply(backend)
       backend.releaseUnusedMemory()
       let before = try backend.liveObjects()
-      #expect(before.pooledBuffers == 0)
+      #expect(before.idleBlocks == 0)
       try multiply(backend)
       backend.releaseUnusedMemory()
       var after = try backend.liveObjects()

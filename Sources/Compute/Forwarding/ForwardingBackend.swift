@@ -24,6 +24,9 @@ open class ForwardingBackend: ComputeBackend {
   open var memory: MemoryUsage { base.memory }
 
   open func allocate(_ shape: Shape, _ dtype: DType) throws -> Tensor { try base.allocate(shape, dtype) }
+  open func borrow(_ range: Range<Int>, of memory: any HostMemory, _ shape: Shape, _ dtype: DType) throws -> Tensor? {
+    try base.borrow(range, of: memory, shape, dtype)
+  }
   open func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws { try base.write(bytes, to: tensor) }
   open func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
     try base.read(tensor, into: bytes)

@@ -135,14 +135,18 @@ extension ComputeBackend {
     return (weightGradient, biasGradient)
   }
 
-  /// Rows whose logits exist at one time: about 64 MiB of them.
-  private func chunkRows(classes: Int) -> Int { max(16, (16 << 20) / max(1, classes)) }
+  /// Rows whose logits exist at one time: at most about 32 MiB of them, and in every chunk about as many.
+  private func chunkRows(of rows: Int, classes: Int) -> Int {
+    let most = max(64, (8 << 20) / max(1, classes))
+    let chunks = max(1, (rows + most - 1) / most)
+    return max(1, (rows + chunks - 1) / chunks)
+  }
 
   private func forEachChunk(
     _ hidden: Tensor, _ labels: Indices, _ weight: Tensor, _ bias: Tensor?, _ options: MatmulOptions,
     _ body: (Range<Int>, Tensor, Indices, Tensor) throws -> Void
   ) throws {
-    let step = chunkRows(classes: weight.shape[0])
+    let step = chunkRows(of: labels.count, classes: weight.shape[0])
     for start in stride(from: 0, to: labels.count, by: step) {
       let rows = start..<min(start + step, labels.count)
       let hiddenChunk = try hidden.rows(rows)

@@ -14,13 +14,13 @@ struct CrossAttention {
     (try key(encoded, on: tape), try value(encoded, on: tape))
   }
 
-  /// `[rows, width]` to the same shape.
+  /// `[rows, width]` to the same shape, with a residual stream of that shape added.
   func callAsFunction(
-    _ x: Variable, keys: Variable, values: Variable, _ layout: AttentionLayout, on tape: Tape
+    _ x: Variable, addedTo stream: Variable, keys: Variable, values: Variable, _ layout: AttentionLayout, on tape: Tape
   ) throws -> Variable {
     let attended = try tape.attention(
       q: try query(x, on: tape), k: keys, v: values, layout, attributes)
-    return try output(attended, on: tape)
+    return try output(attended, addedTo: stream, on: tape)
   }
 }
 
@@ -41,17 +41,16 @@ struct CrossAttentionBlock {
     _ x: Variable, layer: Int, keys: Variable, values: Variable, memoryLayout: AttentionLayout, _ pass: ForwardPass
   ) throws -> Variable {
     let tape = pass.tape
-    let attended = try tape.add(
-      try pass.kept(x, layer: layer),
-      try tape.scope("attention") { try attention(try attentionNorm(x, on: tape), layer: layer, pass) })
-    let informed = try tape.add(
-      attended,
-      try tape.scope("memory") {
-        try memoryAttention(
-          try memoryNorm(attended, on: tape), keys: keys, values: values, memoryLayout, on: tape)
-      })
-    return try tape.add(
-      informed,
-      try tape.scope("feedForward") { try feedForward(try feedForwardNorm(informed, on: tape), on: tape) })
+    let stream = try pass.kept(x, layer: layer)
+    let attended = try tape.scope("attention") {
+      try attention(try attentionNorm(x, on: tape), addedTo: stream, layer: layer, pass)
+    }
+    let informed = try tape.scope("memory") {
+      try memoryAttention(
+        try memoryNorm(attended, on: tape), addedTo: attended, keys: keys, values: values, memoryLayout, on: tape)
+    }
+    return try tape.scope("feedForward") {
+      try feedForward(try feedForwardNorm(informed, on: tape), addedTo: informed, on: tape)
+    }
   }
 }

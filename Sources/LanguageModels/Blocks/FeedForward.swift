@@ -8,14 +8,15 @@ enum FeedForward {
   /// `output(activation(gate(x)) up(x))` (Shazeer, 2020).
   case gated(gate: Linear, up: Linear, activation: Activation, output: Linear)
 
-  /// `[rows, width]` to `[rows, width]`, added to `stream` if there is one.
-  func callAsFunction(_ x: Variable, addedTo stream: Variable? = nil, on tape: Tape) throws -> Variable {
+  /// `[rows, width]` to `[rows, width]`, with a residual stream of that shape added.
+  func callAsFunction(_ x: Variable, addedTo stream: Variable, on tape: Tape) throws -> Variable {
     switch self {
     case .plain(let input, let activation, let output):
-      try output(try input.activated(activation, x, on: tape), adding: stream, on: tape)
+      try output(try input.activated(activation, x, on: tape), addedTo: stream, on: tape)
     case .gated(let gate, let up, let activation, let output):
       try output(
-        try tape.gated(activation, gate: try gate(x, on: tape), up: try up(x, on: tape)), adding: stream, on: tape)
+        try tape.gated(activation, gate: try gate(x, on: tape), up: try up(x, on: tape)), addedTo: stream,
+        on: tape)
     }
   }
 }

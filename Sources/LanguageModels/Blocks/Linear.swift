@@ -24,10 +24,10 @@ struct Linear {
     self.roundsOperands = roundsOperands
   }
 
-  /// `x W' + bias + addend`: `[rows, inputs]` to `[rows, outputs]`.
-  func callAsFunction(_ x: Variable, adding addend: Variable? = nil, on tape: Tape) throws -> Variable {
+  /// `x W' + bias`, and a residual stream `[rows, outputs]` added to it: `[rows, inputs]` to `[rows, outputs]`.
+  func callAsFunction(_ x: Variable, addedTo stream: Variable? = nil, on tape: Tape) throws -> Variable {
     try tape.linear(
-      x, weight: tape.variable(weight), bias: bias.map { tape.variable($0) }, addend: addend,
+      x, weight: tape.variable(weight), bias: bias.map { tape.variable($0) }, adding: stream,
       transposeB: layout == .outputsFirst, roundsOperands: roundsOperands)
   }
 

@@ -65,7 +65,8 @@ final class ParameterBuilder {
         if checkpoint.contains(older) { stored = older }
       }
       value = try checkpoint.load(
-        stored, shape: shape, precision: options.isTrainable || keepsF32 ? .f32 : options.precision, on: backend)
+        stored, shape: shape, precision: options.isTrainable || keepsF32 ? .f32 : options.precision,
+        isFrozen: !options.isTrainable, on: backend)
       used.insert(stored)
     case .random(let seed):
       value = try backend.tensor(initialValues(shape.count, initial, seed: seed), shape)

@@ -39,10 +39,8 @@ struct SelfAttention {
     self.relativeTable = relativeTable
   }
 
-  /// `[rows, width]` to `[rows that the layer has to answer for, width]`, added to `stream` if there is one.
-  func callAsFunction(
-    _ x: Variable, addedTo stream: Variable? = nil, layer: Int, _ pass: ForwardPass
-  ) throws -> Variable {
+  /// `[rows, width]` to `[rows that the layer has to answer for, width]`, with a residual stream of that shape added.
+  func callAsFunction(_ x: Variable, addedTo stream: Variable, layer: Int, _ pass: ForwardPass) throws -> Variable {
     let tape = pass.tape
     var (queries, keys, values) = try project(x, layer: layer, pass)
     if let headNorms {
@@ -58,7 +56,7 @@ struct SelfAttention {
     let attended = try tape.attention(
       q: queries, k: context.keys, v: context.values, pass.layout(layer: layer), attributes,
       table: relativeTable.map { tape.variable($0) })
-    return try output(attended, adding: stream, on: tape)
+    return try output(attended, addedTo: stream, on: tape)
   }
 
   /// Queries of the kept rows, keys and values of all rows.

@@ -26,12 +26,12 @@ struct TransformerBlock {
     let tape = pass.tape
     switch arrangement {
     case .normFirst:
-      let attended = try attend(
-        try attentionNorm(x, on: tape), addedTo: try pass.kept(x, layer: layer), layer: layer, pass)
+      let stream = try pass.kept(x, layer: layer)
+      let attended = try attend(try attentionNorm(x, on: tape), addedTo: stream, layer: layer, pass)
       return try feed(try feedForwardNorm(attended, on: tape), addedTo: attended, tape)
     case .normLast:
-      let attended = try attentionNorm(
-        try attend(x, addedTo: try pass.kept(x, layer: layer), layer: layer, pass), on: tape)
+      let stream = try pass.kept(x, layer: layer)
+      let attended = try attentionNorm(try attend(x, addedTo: stream, layer: layer, pass), on: tape)
       return try feedForwardNorm(try feed(attended, addedTo: attended, tape), on: tape)
     case .parallel:
       let stream = try pass.kept(x, layer: layer)
@@ -45,9 +45,7 @@ struct TransformerBlock {
     }
   }
 
-  private func attend(
-    _ x: Variable, addedTo stream: Variable, layer: Int, _ pass: ForwardPass
-  ) throws -> Variable {
+  private func attend(_ x: Variable, addedTo stream: Variable, layer: Int, _ pass: ForwardPass) throws -> Variable {
     try pass.tape.scope("attention") { try attention(x, addedTo: stream, layer: layer, pass) }
   }
 

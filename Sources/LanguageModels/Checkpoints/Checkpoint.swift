@@ -127,9 +127,10 @@ public struct Checkpoint {
   /// - Parameters:
   ///   - shape: what the configuration asks for.
   ///   - precision: how a matrix is kept; vectors are always f32.
+  /// - Parameter isFrozen: its elements will not change, so that a device may read them where they lie in the file.
   /// - Throws: `CheckpointError.missingTensor`, `.wrongShape`, `.malformed` for a type that is not floating-point.
   public func load(
-    _ name: String, shape: Shape, precision: WeightPrecision, on backend: any ComputeBackend
+    _ name: String, shape: Shape, precision: WeightPrecision, isFrozen: Bool = false, on backend: any ComputeBackend
   ) throws -> Tensor {
     let (file, entry) = try place(name)
     guard entry.shape == shape else {
@@ -141,6 +142,7 @@ public struct Checkpoint {
         reason: "tensor '\(name)' has dtype \(entry.type.rawValue); F32, F16 and BF16 are supported")
     }
     let wanted = shape.rank < 2 ? .f32 : precision.dtype(for: stored)
+    if isFrozen, wanted == stored, let tensor = try file.borrow(entry, wanted, on: backend) { return tensor }
     let tensor = try backend.allocate(shape, wanted)
     guard !tensor.isEmpty else { return tensor }
     defer { file.release(entry) }

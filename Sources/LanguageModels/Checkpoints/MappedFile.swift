@@ -1,7 +1,10 @@
+import Compute
 import Foundation
 
-/// A file in the address space, read only: pages are read when they are touched.
-final class MappedFile {
+/// A file in the address space: pages are read when they are touched.
+///
+/// Nothing that is written there reaches the file.
+final class MappedFile: HostMemory {
   let bytes: UnsafeRawBufferPointer
 
   /// - Throws: `CheckpointError.unreadable`.
@@ -22,7 +25,7 @@ final class MappedFile {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
       return
     }
-    guard let start = mmap(nil, count, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
+    guard let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
       throw unreadable("it cannot be mapped into memory")
     }
     bytes = UnsafeRawBufferPointer(start: start, count: count)
@@ -32,7 +35,7 @@ final class MappedFile {
     if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
   }
 
-  /// Gives back the memory of pages that were read; touching them again reads them again.
+  // Not for a range of which something was written: that would be lost.
   func release(_ range: Range<Int>) {
     guard let start = bytes.baseAddress, !range.isEmpty else { return }
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))

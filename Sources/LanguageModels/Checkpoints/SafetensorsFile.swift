@@ -141,6 +141,11 @@ public struct SafetensorsFile {
     try withExtendedLifetime(file) { try body(UnsafeRawBufferPointer(rebasing: file.bytes[place(of: entry)])) }
   }
 
+  /// The tensor, read where it lies in the file; nil if the device cannot do so.
+  func borrow(_ entry: Entry, _ dtype: DType, on backend: any ComputeBackend) throws -> Tensor? {
+    try backend.borrow(place(of: entry), of: file, entry.shape, dtype)
+  }
+
   /// Gives back the memory that reading a tensor took; its bytes stay readable.
   func release(_ entry: Entry) { file.release(place(of: entry)) }
 
