@@ -38,6 +38,21 @@ extension Tape {
     }
   }
 
+  /// An elementwise non-linearity of `x W + bias`, in one operation where no gradient will be wanted.
+  public func activatedLinear(
+    _ kind: Activation, _ x: Variable, weight: Variable, bias: Variable? = nil, transposeB: Bool = false,
+    roundsOperands: Bool = false
+  ) throws -> Variable {
+    guard isForValuesAlone else {
+      return try activation(
+        kind, try linear(x, weight: weight, bias: bias, transposeB: transposeB, roundsOperands: roundsOperands))
+    }
+    let options = MatmulOptions(
+      transposeB: transposeB, activation: kind, frozen: weight.isFrozen, roundsOperands: roundsOperands)
+    let output = try backend.matmul(x.value, weight.value, options, bias: bias?.value)
+    return try record(kind.rawValue, output, inputs: []) { _, _ in [] }
+  }
+
   /// The losses of rows of hidden states under an output projection (`ComputeBackend.linearCrossEntropy`).
   ///
   /// - Parameters:

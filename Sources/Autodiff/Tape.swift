@@ -81,6 +81,9 @@ public final class Tape {
     self.scopes = scopes
   }
 
+  /// Whether nothing will be differentiated, neither on this tape nor on one around it.
+  var isForValuesAlone: Bool { !parameters.isRecording }
+
   // MARK: - Values
 
   /// A value that nothing trainable reaches.

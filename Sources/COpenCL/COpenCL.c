@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -26,22 +27,33 @@ int copencl_load(void) {
   return library != NULL;
 }
 
-static void *symbol(const char *name) { return copencl_load() ? dlsym(library, name) : NULL; }
+// The address of a function, kept where the function is defined: a kernel takes dozens of calls, and the loader compares
+// strings for each name.
+static void *symbol(const char *name, _Atomic(void *) *found) {
+  void *address = atomic_load_explicit(found, memory_order_relaxed);
+  if (address == NULL && copencl_load()) {
+    address = dlsym(library, name);
+    atomic_store_explicit(found, address, memory_order_relaxed);
+  }
+  return address;
+}
 
-// A function that returns a status. The address is looked up at every call: a hash lookup beside a driver call.
-#define STATUS(NAME, PARAMETERS, ARGUMENTS)                    \
-  cl_int CL_API_CALL NAME PARAMETERS {                         \
-    cl_int(CL_API_CALL *function) PARAMETERS = symbol(#NAME);  \
-    return function ? function ARGUMENTS : COPENCL_NOT_LOADED; \
+// A function that returns a status.
+#define STATUS(NAME, PARAMETERS, ARGUMENTS)                           \
+  cl_int CL_API_CALL NAME PARAMETERS {                                \
+    static _Atomic(void *) found;                                     \
+    cl_int(CL_API_CALL *function) PARAMETERS = symbol(#NAME, &found); \
+    return function ? function ARGUMENTS : COPENCL_NOT_LOADED;        \
   }
 
 // A function that returns an object and stores its status at `status`.
-#define OBJECT(TYPE, NAME, PARAMETERS, ARGUMENTS)            \
-  TYPE CL_API_CALL NAME PARAMETERS {                         \
-    TYPE(CL_API_CALL * function) PARAMETERS = symbol(#NAME); \
-    if (function) return function ARGUMENTS;                 \
-    if (status) *status = COPENCL_NOT_LOADED;                \
-    return NULL;                                             \
+#define OBJECT(TYPE, NAME, PARAMETERS, ARGUMENTS)                    \
+  TYPE CL_API_CALL NAME PARAMETERS {                                 \
+    static _Atomic(void *) found;                                    \
+    TYPE(CL_API_CALL * function) PARAMETERS = symbol(#NAME, &found); \
+    if (function) return function ARGUMENTS;                         \
+    if (status) *status = COPENCL_NOT_LOADED;                        \
+    return NULL;                                                     \
   }
 
 STATUS(clGetPlatformIDs,
@@ -71,6 +83,9 @@ STATUS(clReleaseCommandQueue,
 STATUS(clReleaseMemObject,
        (cl_mem a),
        (a))
+STATUS(clSetMemObjectDestructorCallback,
+       (cl_mem a, void(CL_CALLBACK *b)(cl_mem, void *), void *c),
+       (a, b, c))
 STATUS(clBuildProgram,
        (cl_program a, cl_uint b, const cl_device_id *c, const char *d, void(CL_CALLBACK *e)(cl_program, void
         *), void *f),

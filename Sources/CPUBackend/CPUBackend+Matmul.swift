@@ -48,7 +48,9 @@ extension CPUBackend {
     let left = try leftOperand(problem, a, pairs: pairs)
     let right = RightOperand(problem, b)
     let finish = Finish(problem, bias: bias?.floats, addend: addend?.floats, output: output.floats)
-    if skinny {
+    if skinny, !problem.transposeB, problem.m <= StreamPlan.tallest {
+      try streamedMatmul(problem, left.floats, right, finish)
+    } else if skinny {
       skinnyMatmul(problem, left.floats, right, finish)
     } else if pairs {
       pairMatmul(problem, left.floats, right, finish)
@@ -152,12 +154,46 @@ extension CPUBackend {
     }
   }
 
+  /// Few rows: B is read once, in order, by blocks of its rows; their sums are added up afterwards.
+  private func streamedMatmul(
+    _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
+  ) throws {
+    let plan = StreamPlan(problem)
+    let (m, n, k) = (problem.m, problem.n, problem.k)
+    let partSize = m * plan.stride
+    let perMatrix = plan.blocks * plan.chunks
+    let memory = try allocate([problem.batch * plan.blocks, partSize], .f32)
+    let sums = memory.floats
+    workers.run(problem.batch * perMatrix) { task, _ in
+      let (matrix, inside) = (task / perMatrix, task % perMatrix)
+      let (block, chunk) = (inside / plan.chunks, inside % plan.chunks)
+      let depths = min(k, block * plan.depth)..<min(k, (block + 1) * plan.depth)
+      let columns = chunk * plan.chunkColumns..<min(n, (chunk + 1) * plan.chunkColumns)
+      tiles.stream(
+        b.element, Int64(m), Int64(columns.count), Int64(depths.count), a + matrix * m * k + depths.lowerBound,
+        Int64(k), b.at(matrix: matrix, row: depths.lowerBound, column: columns.lowerBound), Int64(b.ld),
+        sums + (matrix * plan.blocks + block) * partSize + columns.lowerBound, Int64(plan.stride))
+    }
+    let grain = max(64, (1 << 16) / (m * plan.blocks) / 16 * 16)
+    let ranges = (n + grain - 1) / grain
+    workers.run(problem.batch * ranges) { task, _ in
+      let (matrix, range) = (task / ranges, task % ranges)
+      let columns = range * grain..<min(n, (range + 1) * grain)
+      var epilogue = finish.epilogue(matrix, 0, columns.lowerBound, isFirst: true)
+      tiles.finishSums(
+        Int64(m), Int64(columns.count), Int64(plan.blocks), sums + matrix * plan.blocks * partSize + columns.lowerBound,
+        Int64(plan.stride), Int64(partSize), &epilogue)
+      finish.activate(tiles, matrix, 0..<m, columns)
+    }
+    withExtendedLifetime(memory) {}
+  }
+
   /// Few rows: every element of B is read once, in place.
   private func skinnyMatmul(
     _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
   ) {
     let (m, n, k) = (problem.m, problem.n, problem.k)
-    let width = b.transposed ? 64 : Int(tiles.tileColumns)
+    let width = b.transposed ? 256 : Int(tiles.tileColumns)
     let perMatrix = (n + width - 1) / width
     workers.run(problem.batch * perMatrix) { task, worker in
       let (matrix, strip) = (task / perMatrix, task % perMatrix)
@@ -181,6 +217,33 @@ extension CPUBackend {
       }
       finish.activate(tiles, matrix, 0..<m, columns)
     }
+  }
+}
+
+/// How a product of few rows is computed with B not transposed: tasks take blocks of its rows (Stream.h).
+///
+/// The blocks depend on the shape alone, and so do the sums.
+private struct StreamPlan {
+  static let tallest = 16
+  /// Columns of a task: the sums of all rows fit the second-level cache, and a row of B is kilobytes of memory.
+  private static let widest = 2048
+  /// Rows of B in a task: fewer where their sums are soon added up.
+  private static func deepest(_ m: Int) -> Int { m <= 4 ? 96 : 384 }
+
+  let depth: Int
+  let blocks: Int
+  let chunkColumns: Int
+  let chunks: Int
+  /// Floats of one row of sums.
+  let stride: Int
+
+  init(_ problem: MatmulProblem) {
+    let deepest = Self.deepest(problem.m)
+    blocks = max(1, (problem.k + deepest - 1) / deepest)
+    depth = ((problem.k + blocks - 1) / blocks + 7) / 8 * 8
+    chunks = (problem.n + Self.widest - 1) / Self.widest
+    chunkColumns = ((problem.n + chunks - 1) / chunks + 15) / 16 * 16
+    stride = (problem.n + 15) / 16 * 16
   }
 }
 

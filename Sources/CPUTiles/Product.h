@@ -116,10 +116,10 @@ static void strip(
   }
 }
 
-/// `rows` by `count` sums along rows of both operands, lanes added up at the end.
+/// `rows` by `count` sums along rows of both operands, those of B `gap` rows apart, lanes added up at the end.
 INLINE void dot_tile(
-    const int rows, const int count, const int element, int64_t row, int64_t column, int64_t k, const float *a,
-    int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *e) {
+    const int rows, const int count, const int element, int64_t row, int64_t column, int64_t gap, int64_t k,
+    const float *a, int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *e) {
   vf sums[4][4];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
@@ -129,7 +129,7 @@ INLINE void dot_tile(
   for (; p + LANES <= k; p += LANES) {
     vf right[4];
 #pragma clang loop unroll(full)
-    for (int j = 0; j < count; j++) right[j] = load_element(b, (column + j) * ldb + p, element);
+    for (int j = 0; j < count; j++) right[j] = load_element(b, (column + j * gap) * ldb + p, element);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
       vf left = load(a + (row + i) * lda + p);
@@ -140,7 +140,7 @@ INLINE void dot_tile(
   if (p < k) {
 #pragma clang loop unroll(full)
     for (int j = 0; j < count; j++) {
-      vf right = load_element_first(b, (column + j) * ldb + p, element, k - p);
+      vf right = load_element_first(b, (column + j * gap) * ldb + p, element, k - p);
 #pragma clang loop unroll(full)
       for (int i = 0; i < rows; i++) sums[i][j] += load_first(a + (row + i) * lda + p, k - p) * right;
     }
@@ -150,35 +150,82 @@ INLINE void dot_tile(
 #pragma clang loop unroll(full)
     for (int j = 0; j < count; j++) {
       float v = sum_lanes(sums[i][j]) * e->alpha;
-      if (e->bias) v += e->bias[column + j];
-      if (e->addend) v += e->beta * e->addend[(row + i) * e->ldAddend + column + j];
-      e->c[(row + i) * e->ldc + column + j] = v;
+      if (e->bias) v += e->bias[column + j * gap];
+      if (e->addend) v += e->beta * e->addend[(row + i) * e->ldAddend + column + j * gap];
+      e->c[(row + i) * e->ldc + column + j * gap] = v;
     }
 }
 
 #define DOT_ROWS(rows)                                                                                       \
   static __attribute__((noinline)) void dot_rows_##rows(                                                     \
-      int element, int64_t row, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb, \
-      const CPUEpilogue *e) {                                                                                \
+      int element, int64_t row, int64_t n, int64_t gap, int64_t k, const float *a, int64_t lda, const void *b, \
+      int64_t ldb, const CPUEpilogue *e) {                                                                   \
     int64_t j = 0;                                                                                           \
     if (element == CPU_F32) {                                                                                \
-      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_F32, row, j, k, a, lda, b, ldb, e);                   \
-      for (; j < n; j++) dot_tile(rows, 1, CPU_F32, row, j, k, a, lda, b, ldb, e);                           \
+      if (n == 4) dot_tile(rows, 4, CPU_F32, row, 0, gap, k, a, lda, b, ldb, e);                             \
+      else for (; j < n; j++) dot_tile(rows, 1, CPU_F32, row, j, 1, k, a, lda, b, ldb, e);                   \
     } else if (element == CPU_BF16) {                                                                        \
-      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_BF16, row, j, k, a, lda, b, ldb, e);                  \
-      for (; j < n; j++) dot_tile(rows, 1, CPU_BF16, row, j, k, a, lda, b, ldb, e);                          \
+      if (n == 4) dot_tile(rows, 4, CPU_BF16, row, 0, gap, k, a, lda, b, ldb, e);                            \
+      else for (; j < n; j++) dot_tile(rows, 1, CPU_BF16, row, j, 1, k, a, lda, b, ldb, e);                  \
     } else {                                                                                                 \
-      for (; j + 4 <= n; j += 4) dot_tile(rows, 4, CPU_F16, row, j, k, a, lda, b, ldb, e);                   \
-      for (; j < n; j++) dot_tile(rows, 1, CPU_F16, row, j, k, a, lda, b, ldb, e);                           \
+      if (n == 4) dot_tile(rows, 4, CPU_F16, row, 0, gap, k, a, lda, b, ldb, e);                             \
+      else for (; j < n; j++) dot_tile(rows, 1, CPU_F16, row, j, 1, k, a, lda, b, ldb, e);                   \
     }                                                                                                        \
   }
 DOT_ROWS(1) DOT_ROWS(2) DOT_ROWS(3) DOT_ROWS(4)
+
+/// As `dot_tile` with one row of B, whose vectors go to four sums in turn: read one by one, long rows are one stream.
+INLINE void dot_row(
+    const int rows, const int element, int64_t k, const float *a, int64_t lda, const void *b, int64_t first,
+    int64_t column, const CPUEpilogue *e) {
+  vf sums[4][4];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < 4; j++) sums[i][j] = (vf){};
+  int64_t p = 0;
+  for (; p + 4 * LANES <= k; p += 4 * LANES)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < 4; j++) {
+      vf right = load_element(b, first + p + j * LANES, element);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < rows; i++) sums[i][j] = load(a + i * lda + p + j * LANES) * right + sums[i][j];
+    }
+  for (; p < k; p += LANES) {
+    vf right = load_element_first(b, first + p, element, k - p);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) sums[i][0] += load_first(a + i * lda + p, k - p) * right;
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) {
+    float v = sum_lanes((sums[i][0] + sums[i][1]) + (sums[i][2] + sums[i][3])) * e->alpha;
+    if (e->bias) v += e->bias[column];
+    if (e->addend) v += e->beta * e->addend[i * e->ldAddend + column];
+    e->c[i * e->ldc + column] = v;
+  }
+}
+
+#define DOT_ROW(rows)                                                                                        \
+  static __attribute__((noinline)) void dot_row_##rows(                                                      \
+      int element, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,            \
+      const CPUEpilogue *e) {                                                                                \
+    if (element == CPU_F32)                                                                                  \
+      for (int64_t j = 0; j < n; j++) dot_row(rows, CPU_F32, k, a, lda, b, j * ldb, j, e);                   \
+    else if (element == CPU_BF16)                                                                            \
+      for (int64_t j = 0; j < n; j++) dot_row(rows, CPU_BF16, k, a, lda, b, j * ldb, j, e);                  \
+    else                                                                                                     \
+      for (int64_t j = 0; j < n; j++) dot_row(rows, CPU_F16, k, a, lda, b, j * ldb, j, e);                   \
+  }
+DOT_ROW(1) DOT_ROW(2) DOT_ROW(3) DOT_ROW(4)
+
+/// From here on, in bytes, rows of B are long enough for the processor to see them coming.
+enum { LONG_ROW = 1024 };
 
 /// Asks for the four rows behind these four: short rows far apart, as those of one head are, escape the processor's own
 /// prediction. Long ones do not.
 INLINE void prefetch_rows(int element, const char *rows, int64_t ldb, int64_t k) {
   const int64_t width = element == CPU_F32 ? 4 : 2;
-  if (k * width > 1024) return;
+  if (k * width > LONG_ROW) return;
   for (int64_t j = 4; j < 8; j++)
     for (int64_t byte = 0; byte < k * width; byte += 64) __builtin_prefetch(rows + j * ldb * width + byte);
 }
@@ -186,9 +233,20 @@ INLINE void prefetch_rows(int element, const char *rows, int64_t ldb, int64_t k)
 static void dots(
     CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
     const CPUEpilogue *epilogue) {
-  // Four rows of B at a time stay in the nearest cache while all rows of A pass.
-  for (int64_t column = 0; column < n; column += 4) {
-    int64_t count = LEAST(n - column, 4);
+  if (m <= 4 && k * (element == CPU_F32 ? 4 : 2) > LONG_ROW) {
+    switch (m) {
+      case 1: dot_row_1(element, n, k, a, lda, b, ldb, epilogue); break;
+      case 2: dot_row_2(element, n, k, a, lda, b, ldb, epilogue); break;
+      case 3: dot_row_3(element, n, k, a, lda, b, ldb, epilogue); break;
+      default: dot_row_4(element, n, k, a, lda, b, ldb, epilogue); break;
+    }
+    return;
+  }
+  // Four rows of B at a time stay in the nearest cache while all rows of A pass. Long ones are far apart, so that each is
+  // the continuation of one before it.
+  const int64_t gap = k * (element == CPU_F32 ? 4 : 2) > LONG_ROW ? n / 4 : 1;
+  for (int64_t four = 0; four < (n + 3) / 4; four++) {
+    const int64_t column = gap > 1 && four < n / 4 ? four : 4 * four, count = LEAST(n - 4 * four, 4);
     CPUEpilogue e = *epilogue;
     e.c += column;
     if (e.bias) e.bias += column;
@@ -198,10 +256,10 @@ static void dots(
     if (column + 8 <= n) prefetch_rows(element, (const char *)rows, ldb, k);
     for (int64_t row = 0; row < m; row += 4) {
       switch (LEAST(m - row, 4)) {
-        case 1: dot_rows_1(element, row, count, k, a, lda, rows, ldb, &e); break;
-        case 2: dot_rows_2(element, row, count, k, a, lda, rows, ldb, &e); break;
-        case 3: dot_rows_3(element, row, count, k, a, lda, rows, ldb, &e); break;
-        default: dot_rows_4(element, row, count, k, a, lda, rows, ldb, &e); break;
+        case 1: dot_rows_1(element, row, count, gap, k, a, lda, rows, ldb, &e); break;
+        case 2: dot_rows_2(element, row, count, gap, k, a, lda, rows, ldb, &e); break;
+        case 3: dot_rows_3(element, row, count, gap, k, a, lda, rows, ldb, &e); break;
+        default: dot_rows_4(element, row, count, gap, k, a, lda, rows, ldb, &e); break;
       }
     }
   }

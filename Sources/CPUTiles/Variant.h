@@ -4,6 +4,7 @@
 #include "Vector.h"
 #include "Functions.h"
 #include "Product.h"
+#include "Stream.h"
 #include "Packing.h"
 #include "Elementwise.h"
 #include "Reductions.h"
@@ -19,6 +20,8 @@ const CPUTiles VARIANT = {
     .tileColumns = TILE_VECTORS * LANES,
     .strip = strip,
     .dots = dots,
+    .stream = stream,
+    .finishSums = finish_sums,
 #ifdef PAIRS
     .pairStrip = pair_strip,
 #endif

@@ -122,6 +122,9 @@ final class BufferPool {
 
   private func create(_ byteCount: Int) throws -> cl_mem {
     func buffer() -> (cl_mem?, cl_int) {
+      if device.kind == .cpu, case .pooled = sizes, let memory = LargePages.allocate(byteCount) {
+        return create(in: memory, byteCount)
+      }
       var status: cl_int = CL_SUCCESS
       let handle = clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &status)
       return (status == CL_SUCCESS ? handle : nil, status)
@@ -142,5 +145,22 @@ final class BufferPool {
         detail: "\(OpenCLStatus.name(status)), \(counted.current) bytes in use")
     }
     return handle
+  }
+
+  /// A buffer in memory of the host, which goes when the driver is done with the buffer.
+  private func create(in memory: UnsafeMutableRawPointer, _ byteCount: Int) -> (cl_mem?, cl_int) {
+    var status: cl_int = CL_SUCCESS
+    let flags = cl_mem_flags(CL_MEM_READ_WRITE) | cl_mem_flags(CL_MEM_USE_HOST_PTR)
+    guard let handle = clCreateBuffer(context, flags, byteCount, memory, &status), status == CL_SUCCESS else {
+      LargePages.free(memory)
+      return (nil, status)
+    }
+    status = clSetMemObjectDestructorCallback(handle, { _, memory in LargePages.free(memory) }, memory)
+    guard status == CL_SUCCESS else {
+      clReleaseMemObject(handle)  // no command knows it yet, so it is gone now
+      LargePages.free(memory)
+      return (nil, status)
+    }
+    return (handle, status)
   }
 }

@@ -154,10 +154,10 @@ final class CommandQueue {
     }
   }
 
-  private func check(_ status: cl_int, _ operation: String, _ detail: String) throws {
+  private func check(_ status: cl_int, _ operation: String, _ detail: @autoclosure () -> String) throws {
     guard status == CL_SUCCESS else {
       throw ComputeError.deviceFailure(
-        device: device.id, code: OpenCLStatus.name(status), operation: operation, detail: detail)
+        device: device.id, code: OpenCLStatus.name(status), operation: operation, detail: detail())
     }
   }
 

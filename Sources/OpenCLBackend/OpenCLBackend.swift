@@ -38,7 +38,7 @@ public final class OpenCLBackend: ComputeBackend {
     weightCopies = try options.weightCopies ?? OpenCLOptions.weightCopiesFromEnvironment() ?? .twice
     prefersLargeTiles = options.prefersLargeTiles
     hasExactBuffers = options.exactBuffers
-    allowsDotProducts = options.allowsDotProducts
+    allowsDotProducts = try options.allowsDotProducts ?? OpenCLOptions.dotProductsFromEnvironment() ?? true
     let handles = try OpenCLDevices.handles(of: device)
     var status: cl_int = CL_SUCCESS
     var target: cl_device_id? = handles.device

@@ -32,10 +32,9 @@ public struct OpenCLOptions: Sendable {
   /// result. Slow. The default is whether `SOFTPROMPT_BUFFERS` is `exact`.
   public var exactBuffers: Bool
 
-  /// Let a processor's own instruction multiply pairs of bfloat16 values, where it has one.
-  ///
-  /// The default is true unless `SOFTPROMPT_DOT` is `off`.
-  public var allowsDotProducts: Bool
+  /// Let a processor's own instruction multiply pairs of bfloat16 values, where it has one; nil for what `SOFTPROMPT_DOT`
+  /// (`on` or `off`) says, else true.
+  public var allowsDotProducts: Bool?
 
   public init(
     variant: KernelVariant? = nil, cacheFolder: String? = ProgramCache.defaultFolder(),
@@ -43,7 +42,7 @@ public struct OpenCLOptions: Sendable {
     weightCopies: WeightCopies? = nil,
     prefersLargeTiles: Bool = false,
     exactBuffers: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_BUFFERS"] == "exact",
-    allowsDotProducts: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_DOT"] != "off"
+    allowsDotProducts: Bool? = nil
   ) {
     self.variant = variant
     self.cacheFolder = cacheFolder
@@ -61,6 +60,19 @@ public struct OpenCLOptions: Sendable {
   static func variantFromEnvironment() throws -> KernelVariant? {
     guard let name = ProcessInfo.processInfo.environment["SOFTPROMPT_VARIANT"], !name.isEmpty else { return nil }
     return try KernelVariant(named: name)
+  }
+
+  /// What `SOFTPROMPT_DOT` asks for.
+  ///
+  /// - Throws: `ComputeError.invalidArgument` if it is neither of the choices.
+  static func dotProductsFromEnvironment() throws -> Bool? {
+    guard let name = ProcessInfo.processInfo.environment["SOFTPROMPT_DOT"], !name.isEmpty else { return nil }
+    switch name {
+    case "on": return true
+    case "off": return false
+    default:
+      throw ComputeError.invalidArgument(operation: "SOFTPROMPT_DOT", "`\(name)` is none of on, off")
+    }
   }
 
   /// What `SOFTPROMPT_WEIGHTS` asks for.

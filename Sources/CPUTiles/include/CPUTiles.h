@@ -116,6 +116,15 @@ typedef struct CPUTiles {
   void (*dots)(
       CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
       const CPUEpilogue *epilogue);
+  /// Sums `[m][lds]` of the products of A `[m][lda]` and B `[k][ldb]`, which is read row by row. The sums have room up to
+  /// the next multiple of `lanes` columns.
+  void (*stream)(
+      CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b,
+      int64_t ldb, float *sums, int64_t lds);
+  /// What becomes of several such sums, `partSize` elements apart, when they are added up in order.
+  void (*finishSums)(
+      int64_t m, int64_t columns, int64_t parts, const float *sums, int64_t lds, int64_t partSize,
+      const CPUEpilogue *epilogue);
   /// As `strip`, with A `[m][lda]` and B `[(k + 1) / 2][ldb]` made of pairs of bf16 values; null where the instruction
   /// set does not multiply them.
   void (*_Nullable pairStrip)(

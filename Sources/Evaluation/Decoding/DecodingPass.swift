@@ -126,11 +126,13 @@ struct DecodingPass {
       cacheRows: try backend.indices(cacheRows))
     let hidden = try hidden(try promptedModel.embed(tokens, of: arranged, on: tape), batch, requests, on: tape)
     let scores = try model.logits(hidden, on: tape).value
+    // Asked for before anything is waited for.
+    let best = readsAllScores ? nil : try backend.argmaxRows(scores)
     if let element = try backend.firstNonFinite(scores) {
       let request = requests[element / scores.columnCount]
       throw EvaluationError.nonFiniteScores(index: request.input, step: request.step)
     }
-    guard readsAllScores else { return .best(try backend.integers(try backend.argmaxRows(scores))) }
+    if let best { return .best(try backend.integers(best)) }
     return .all(try backend.values(scores), vocabulary: scores.columnCount)
   }
 

@@ -12,7 +12,7 @@ enum FeedForward {
   func callAsFunction(_ x: Variable, addedTo stream: Variable, on tape: Tape) throws -> Variable {
     switch self {
     case .plain(let input, let activation, let output):
-      try output(try tape.activation(activation, try input(x, on: tape)), addedTo: stream, on: tape)
+      try output(try input.activated(activation, x, on: tape), addedTo: stream, on: tape)
     case .gated(let gate, let up, let activation, let output):
       try output(
         try tape.gated(activation, gate: try gate(x, on: tape), up: try up(x, on: tape)), addedTo: stream,

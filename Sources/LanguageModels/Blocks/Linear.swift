@@ -31,6 +31,13 @@ struct Linear {
       transposeB: layout == .outputsFirst, roundsOperands: roundsOperands)
   }
 
+  /// A non-linearity of `x W' + bias`: `[rows, inputs]` to `[rows, outputs]`.
+  func activated(_ kind: Activation, _ x: Variable, on tape: Tape) throws -> Variable {
+    try tape.activatedLinear(
+      kind, x, weight: tape.variable(weight), bias: bias.map { tape.variable($0) },
+      transposeB: layout == .outputsFirst, roundsOperands: roundsOperands)
+  }
+
   /// Chosen outputs alone, in their order: `[rows, inputs]` to `[rows, chosen]`.
   ///
   /// Only for `outputsFirst`.
