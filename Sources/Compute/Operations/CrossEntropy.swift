@@ -135,9 +135,9 @@ extension ComputeBackend {
     return (weightGradient, biasGradient)
   }
 
-  /// Rows whose logits exist at one time: at most about 32 MiB of them, and in every chunk about as many.
+  /// Rows whose logits exist at one time: at most about 64 MiB of them, and in every chunk about as many.
   private func chunkRows(of rows: Int, classes: Int) -> Int {
-    let most = max(64, (8 << 20) / max(1, classes))
+    let most = max(64, (16 << 20) / max(1, classes))
     let chunks = max(1, (rows + most - 1) / most)
     return max(1, (rows + chunks - 1) / chunks)
   }
