@@ -12,8 +12,8 @@ enum { STREAM_DEPTH = 8, STREAM_COLUMNS = 256 };
 /// Adds the products of `rows` rows of A with `depth` rows of B, `gap` rows apart, to the sums of `columns` columns,
 /// or to 0 if they are the first.
 INLINE void stream_vectors(
-    const int rows, const int depth, const int element, int64_t isFirst, int64_t gap, int64_t columns, const float *a, int64_t lda,
-    const void *b, int64_t ldb, int64_t first, float *sums, int64_t lds) {
+    const int rows, const int depth, const int element, int64_t isFirst, int64_t gap, int64_t columns, const float *a,
+    int64_t lda, const void *b, int64_t ldb, int64_t first, float *sums, int64_t lds) {
   vf left[2][STREAM_DEPTH];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
@@ -35,13 +35,14 @@ INLINE void stream_vectors(
 }
 
 INLINE void stream_rows(
-    const int depth, const int element, int64_t isFirst, int64_t gap, int64_t m, int64_t columns, const float *a, int64_t lda,
-    const void *b, int64_t ldb, float *sums, int64_t lds) {
+    const int depth, const int element, int64_t isFirst, int64_t gap, int64_t m, int64_t columns, const float *a,
+    int64_t lda, const void *b, int64_t ldb, float *sums, int64_t lds) {
   for (int64_t first = 0; first < columns; first += STREAM_COLUMNS) {
     int64_t count = LEAST(columns - first, STREAM_COLUMNS), row = 0;
     for (; row + 2 <= m; row += 2)
       stream_vectors(2, depth, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
-    if (row < m) stream_vectors(1, depth, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
+    if (row < m)
+      stream_vectors(1, depth, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
   }
 }
 

@@ -65,8 +65,10 @@ public struct OpenCLOptions: Sendable {
   /// What `SOFTPROMPT_DOT` asks for.
   ///
   /// - Throws: `ComputeError.invalidArgument` if it is neither of the choices.
-  static func dotProductsFromEnvironment() throws -> Bool? {
-    guard let name = ProcessInfo.processInfo.environment["SOFTPROMPT_DOT"], !name.isEmpty else { return nil }
+  static func dotProductsFromEnvironment(
+    _ environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws -> Bool? {
+    guard let name = environment["SOFTPROMPT_DOT"], !name.isEmpty else { return nil }
     switch name {
     case "on": return true
     case "off": return false
@@ -78,8 +80,10 @@ public struct OpenCLOptions: Sendable {
   /// What `SOFTPROMPT_WEIGHTS` asks for.
   ///
   /// - Throws: `ComputeError.invalidArgument` if it is neither of the choices.
-  static func weightCopiesFromEnvironment() throws -> WeightCopies? {
-    guard let name = ProcessInfo.processInfo.environment["SOFTPROMPT_WEIGHTS"], !name.isEmpty else { return nil }
+  static func weightCopiesFromEnvironment(
+    _ environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws -> WeightCopies? {
+    guard let name = environment["SOFTPROMPT_WEIGHTS"], !name.isEmpty else { return nil }
     guard let copies = WeightCopies(rawValue: name) else {
       throw ComputeError.invalidArgument(operation: "SOFTPROMPT_WEIGHTS", "`\(name)` is none of once, twice")
     }

@@ -13,6 +13,22 @@ import Testing
     #expect(OpenCLStatus.name(-9999) == "code -9999")
   }
 
+  @Test func choicesOfTheEnvironmentAreNamedOrRefused() throws {
+    func dot(_ word: String?) throws -> Bool? {
+      try OpenCLOptions.dotProductsFromEnvironment(word.map { ["SOFTPROMPT_DOT": $0] } ?? [:])
+    }
+    #expect(try dot(nil) == nil && dot("") == nil && dot("on") == true && dot("off") == false)
+    func copies(_ word: String) throws -> WeightCopies? {
+      try OpenCLOptions.weightCopiesFromEnvironment(["SOFTPROMPT_WEIGHTS": word])
+    }
+    #expect(try copies("once") == .once && copies("twice") == .twice && copies("") == nil)
+    for word in ["no", "OFF", "0"] {
+      let error = #expect(throws: ComputeError.self) { _ = try dot(word) }
+      #expect(error.map { "\($0)".contains("SOFTPROMPT_DOT") && "\($0)".contains("`\(word)`") } == true)
+      #expect(throws: ComputeError.self) { _ = try copies(word) }
+    }
+  }
+
   @Test func kernelsIncludeOneAnotherOnce() throws {
     let source = try KernelLibrary().source("softmax.cl")
     #expect(!source.contains("#include"))

@@ -4,8 +4,8 @@ import Foundation
 ///
 /// The keys of a segment are the shared ranges in their order, then its own; a key's position is its place in that
 /// list. Query i of n stands at position `shared keys + (own keys - n) + gap + i`: own keys that are longer than the
-/// queries are a history in front of them, and a gap moves the queries behind the last key. Every query sees all shared keys and, if causal, the own keys at positions up to its
-/// own; a window hides keys further behind than that.
+/// queries are a history in front of them, and a gap moves the queries behind the last key. Every query sees all shared
+/// keys and, if causal, the own keys at positions up to its own; a window hides keys further behind than that.
 public struct AttentionSegment: Hashable, Sendable {
   /// Rows of q.
   public var queries: Range<Int>

@@ -39,8 +39,10 @@ final class MappedFile: HostMemory {
   func release(_ range: Range<Int>) {
     guard let start = bytes.baseAddress, !range.isEmpty else { return }
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-    let first = range.lowerBound / page * page
+    // Whole pages alone: what lies beside the range may have been written.
+    let (first, end) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
+    guard first < end else { return }
     // Only advice: where it is not heeded, memory is given back when the file is unmapped.
-    _ = madvise(UnsafeMutableRawPointer(mutating: start + first), range.upperBound - first, MADV_DONTNEED)
+    _ = madvise(UnsafeMutableRawPointer(mutating: start + first), end - first, MADV_DONTNEED)
   }
 }
