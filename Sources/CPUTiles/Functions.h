@@ -1,13 +1,13 @@
 // Exponential and error function, a few units in the last place; NaN gives NaN.
 
-/// e^x. x is cut into n ln 2 + r with |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r) with q a Chebyshev fit of degree 4
-/// (relative error 1e-8); 2^n is multiplied in two halves, so that the whole range of floats is reached.
-INLINE vf exponential(vf x) {
-  const vf magic = splat(0x1.8p23f);  // adding it leaves the nearest integer in the low bits
-  x = choose(x > 89, splat(89), x);
-  x = choose(x < -104, splat(-104), x);
-  vf shifted = x * splat(0x1.715476p0f) + magic;
-  vf n = shifted - magic;
+/// Added to a float of less than 2^22 it leaves the nearest integer in the low bits.
+#define ROUNDING 0x1.8p23f
+
+/// x is cut into n ln 2 + r with |r| <= ln 2 / 2; this is e^r = 1 + r + r^2 q(r) with q a Chebyshev fit of degree 4
+/// (relative error 1e-8). `shifted` becomes n + ROUNDING.
+INLINE vf exponential_rest(vf x, vf *shifted) {
+  *shifted = x * splat(0x1.715476p0f) + splat(ROUNDING);
+  vf n = *shifted - splat(ROUNDING);
   vf r = x - n * splat(0.693359375f);
   r = r + n * splat(2.12194440e-4f);
   vf q = splat(0.001393388374708593f);
@@ -15,26 +15,22 @@ INLINE vf exponential(vf x) {
   q = q * r + splat(0.041666463017463684f);
   q = q * r + splat(0.16666576266288757f);
   q = q * r + splat(0.5f);
-  vf p = (q * r) * r + (r + 1);
-  vi exponent = (vi)shifted - (vi)magic;
+  return (q * r) * r + (r + 1);
+}
+
+/// e^x; 2^n is multiplied in two halves, so that the whole range of floats is reached.
+INLINE vf exponential(vf x) {
+  x = choose(x > 89, splat(89), x);
+  x = choose(x < -104, splat(-104), x);
+  vf shifted, p = exponential_rest(x, &shifted);
+  vi exponent = (vi)shifted - (vi)splat(ROUNDING);
   vi half = exponent >> 1;
   return p * (vf)((half + 127) << 23) * (vf)((exponent - half + 127) << 23);
 }
 
 /// e^x for x that are not above 0, or a little: as above, but 0 below 2^-126.5, so that one factor is enough.
 INLINE vf negative_exponential(vf x) {
-  const vf magic = splat(0x1.8p23f);
-  x = choose(x < -88, splat(-88), x);
-  vf shifted = x * splat(0x1.715476p0f) + magic;
-  vf n = shifted - magic;
-  vf r = x - n * splat(0.693359375f);
-  r = r + n * splat(2.12194440e-4f);
-  vf q = splat(0.001393388374708593f);
-  q = q * r + splat(0.008363335393369198f);
-  q = q * r + splat(0.041666463017463684f);
-  q = q * r + splat(0.16666576266288757f);
-  q = q * r + splat(0.5f);
-  vf p = (q * r) * r + (r + 1);
+  vf shifted, p = exponential_rest(choose(x < -88, splat(-88), x), &shifted);
   return p * (vf)(((vi)shifted << 23) + 0x3F800000);  // 0 for n = -127
 }
 
