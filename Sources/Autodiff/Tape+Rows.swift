@@ -31,7 +31,9 @@ extension Tape {
       let own = part.gradientRows ?? 0..<part.shape[0]
       return own.lowerBound + end..<own.upperBound + end
     }
-    for (part, place) in zip(parts, places) where part.requiresGradient { rows = Self.joined(rows, place) }
+    if savings.contains(.gradientRows) {
+      for (part, place) in zip(parts, places) where part.requiresGradient { rows = Self.joined(rows, place) }
+    }
     let (backend, first) = (backend, rows?.lowerBound ?? 0)
     return try record("concatRows", output, inputs: parts, rows: rows) { cotangent, wanted in
       try zip(places, wanted).map { place, wanted in

@@ -33,6 +33,8 @@ public final class Tape {
   public let checksFiniteness: Bool
   /// Layers keep what they read alone, and compute what is inside them again in the backward pass.
   public let recomputesLayers: Bool
+  /// What is left out.
+  public let savings: ExactSavings
 
   private struct Operation {
     let outputs: [Variable.Node]
@@ -59,21 +61,24 @@ public final class Tape {
 
   public init(
     _ backend: any ComputeBackend, isRecording: Bool = true, checksFiniteness: Bool = false,
-    recomputesLayers: Bool = false
+    recomputesLayers: Bool = false, savings: ExactSavings = .all
   ) {
     self.backend = backend
     self.isRecording = isRecording
     self.checksFiniteness = checksFiniteness
     self.recomputesLayers = recomputesLayers
+    self.savings = savings
     parameters = Parameters(isRecording: isRecording)
     scopes = []
   }
 
   /// A tape for one layer of a model.
   private init(
-    _ parent: (backend: any ComputeBackend, parameters: Parameters, checks: Bool), scopes: [String], isRecording: Bool
+    _ parent: (backend: any ComputeBackend, parameters: Parameters, checks: Bool, savings: ExactSavings),
+    scopes: [String], isRecording: Bool
   ) {
     backend = parent.backend
+    savings = parent.savings
     parameters = parent.parameters
     checksFiniteness = parent.checks
     recomputesLayers = false
@@ -169,7 +174,7 @@ public final class Tape {
   ///   does whose random numbers come from a seed and a stream that it was given.
   public func layer(_ name: String, _ body: @escaping (Tape) throws -> Variable) throws -> Variable {
     guard isRecording, recomputesLayers else { return try scope(name) { try body(self) } }
-    let (parent, inner) = ((backend, parameters, checksFiniteness), scopes + [name])
+    let (parent, inner) = ((backend, parameters, checksFiniteness, savings), scopes + [name])
     let forward = Tape(parent, scopes: inner, isRecording: false)
     let output = try body(forward).value
     let inputs = forward.read

@@ -33,9 +33,13 @@ extension PromptedModel {
   /// The states of a causal model; what all examples have in front stands there once.
   private func causalStates(_ examples: [EncodedExample], _ wanted: WantedRows, on tape: Tape) throws -> Variable {
     let readsTarget = wanted == .targets
+    // Where all tokens of a text are wanted, each example needs its own. And an evaluation gives an example the same bits
+    // in whatever batch it stands, so what it reads must not depend on the others.
+    let sharing: FrontSharing =
+      tape.isRecording && (wanted == .targets || wanted == .last) ? .texts : .virtualTokens
     let rows = try promptedRows(
       examples.map(\.context), closings: examples.map(\.closing), tasks: examples.map(\.task),
-      continuations: examples.map { readsTarget ? Array($0.target.dropLast()) : [] }, sharesFront: true, on: tape)
+      continuations: examples.map { readsTarget ? Array($0.target.dropLast()) : [] }, sharing: sharing, on: tape)
     // Those that are wanted of each example, which lie at its end but for virtual tokens among them.
     let places = zip(examples, rows.lengths).enumerated().map { number, pair in
       switch wanted {
@@ -61,7 +65,7 @@ extension PromptedModel {
   private func bidirectionalStates(_ examples: [EncodedExample], _ wanted: WantedRows, on tape: Tape) throws -> Variable
   {
     let rows = try promptedRows(
-      examples.map(\.context), closings: examples.map(\.closing), tasks: examples.map(\.task), sharesFront: false,
+      examples.map(\.context), closings: examples.map(\.closing), tasks: examples.map(\.task), sharing: .nothing,
       on: tape)
     let outputs: BidirectionalOutputs =
       switch wanted {
@@ -81,7 +85,7 @@ extension PromptedModel {
     on tape: Tape
   ) throws -> Variable {
     let rows = try promptedRows(
-      examples.map(\.context), closings: examples.map(\.closing), tasks: examples.map(\.task), sharesFront: false,
+      examples.map(\.context), closings: examples.map(\.closing), tasks: examples.map(\.task), sharing: .nothing,
       on: tape)
     let encoded = try encode(rows, .all, on: tape)
     let batch = try DecoderBatch.causal(

@@ -65,7 +65,7 @@ public final class PromptedModel {
   public func encodeBidirectionally(
     _ texts: [[Int32]], outputs: BidirectionalOutputs = .all, on tape: Tape
   ) throws -> Variable {
-    let rows = try promptedRows(texts, closings: texts.map { _ in 0 }, sharesFront: false, on: tape)
+    let rows = try promptedRows(texts, closings: texts.map { _ in 0 }, sharing: .nothing, on: tape)
     return try encode(rows, outputs, on: tape)
   }
 
@@ -88,6 +88,6 @@ public final class PromptedModel {
 
   /// A prompt that every example has in front, and the embedded tokens: `[prompt length + tokens, embeddingWidth]`.
   public func embed(_ tokens: [Int32], on tape: Tape) throws -> Variable {
-    try promptedRows([tokens], closings: [0], sharesFront: true, on: tape).embeddings
+    try promptedRows([tokens], closings: [0], sharing: .virtualTokens, on: tape).embeddings
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Autodiff
 import Compute
 import LanguageModels
 import PromptTuning
@@ -42,6 +43,12 @@ struct TrainingArguments: ParsableArguments {
     help: ArgumentHelp(
       "Keep no values inside layers and compute them again for the gradient: less memory, more time, the same result."))
   var recompute = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Take savings away that change no result, to prove it: \(ExactSavings.named.map(\.name).joined(separator: ", ")).",
+      valueName: "names"))
+  var without: String?
 
   @Flag(help: "Keep the order of the file instead of a new one in every pass.")
   var noShuffle = false
@@ -142,6 +149,7 @@ struct TrainingArguments: ParsableArguments {
     layer.set("batch-size", batchSize)
     layer.set("accumulate", accumulate)
     layer.set("recompute", flag: recompute)
+    layer.set("without", without)
     layer.set("no-shuffle", flag: noShuffle)
     layer.set("seed", seed)
     layer.set("optimizer", optimizer?.rawValue)

@@ -7,7 +7,8 @@ final class ForwardPass {
   let batch: PackedBatch
   private let prefixes: LayerPrefixes?
   private let cache: KeyValueCache?
-  private let lastLayer: Int
+  /// The layer that computes the wanted rows alone; nil if all layers compute all rows.
+  let narrowLayer: Int?
   private var outputPositions: Indices?
 
   /// - Throws: `ComputeError.invalidArgument` if the prefixes do not fit the batch or the number of layers.
@@ -27,7 +28,7 @@ final class ForwardPass {
     self.batch = batch
     self.prefixes = prefixes
     self.cache = cache
-    lastLayer = layers - 1
+    narrowLayer = tape.savings.contains(.outputRows) ? layers - 1 : nil
   }
 
   private init(_ pass: ForwardPass, on tape: Tape) {
@@ -35,7 +36,7 @@ final class ForwardPass {
     batch = pass.batch
     prefixes = pass.prefixes
     cache = pass.cache
-    lastLayer = pass.lastLayer
+    narrowLayer = pass.narrowLayer
   }
 
   /// The same on a tape of its own, for a layer that is computed again.
@@ -43,13 +44,19 @@ final class ForwardPass {
 
   /// The rows of `x` that a layer has to answer for: in the last layer those that the batch asks for, else all.
   func kept(_ x: Variable, layer: Int) throws -> Variable {
-    guard layer == lastLayer, let rows = batch.outputRows else { return x }
+    guard layer == narrowLayer, let rows = batch.outputRows else { return x }
+    return try tape.selectRows(x, rows)
+  }
+
+  /// The rows that the batch asks for among what the last layer computed.
+  func answers(_ x: Variable) throws -> Variable {
+    guard narrowLayer == nil, let rows = batch.outputRows else { return x }
     return try tape.selectRows(x, rows)
   }
 
   /// The positions of the rows that `kept` gives.
   func keptPositions(layer: Int) throws -> Indices {
-    guard layer == lastLayer, let rows = batch.outputRows else { return batch.positions }
+    guard layer == narrowLayer, let rows = batch.outputRows else { return batch.positions }
     if let outputPositions { return outputPositions }
     let positions = try tape.backend.indices(rows.values.map { batch.positions.values[Int($0)] })
     outputPositions = positions
@@ -58,7 +65,7 @@ final class ForwardPass {
 
   /// Who attends to whom among the rows that `kept` gives.
   func layout(layer: Int) -> AttentionLayout {
-    guard layer == lastLayer, let layout = batch.outputLayout else { return batch.layout }
+    guard layer == narrowLayer, let layout = batch.outputLayout else { return batch.layout }
     return layout
   }
 

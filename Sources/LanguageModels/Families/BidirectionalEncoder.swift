@@ -69,7 +69,10 @@ final class BidirectionalEncoder: EncoderModel {
     for (layer, block) in parts.blocks.enumerated() {
       hidden = try tape.layer("layer.\(layer)") { [hidden] in try block(hidden, layer: layer, pass.on($0)) }
     }
-    return try tape.scope("final") { try parts.finalNorm?(hidden, on: tape) ?? hidden }
+    return try tape.scope("final") {
+      let answers = try pass.answers(hidden)
+      return try parts.finalNorm?(answers, on: tape) ?? answers
+    }
   }
 
   func pooled(_ hidden: Variable, on tape: Tape) throws -> Variable {

@@ -58,7 +58,8 @@ final class CausalDecoder: LanguageModel {
       hidden = try tape.layer("layer.\(layer)") { [hidden] in try block(hidden, layer: layer, pass.on($0)) }
     }
     return try tape.scope("final") {
-      let normed = try parts.finalNorm?(hidden, on: tape) ?? hidden
+      let answers = try pass.answers(hidden)
+      let normed = try parts.finalNorm?(answers, on: tape) ?? answers
       return try parts.hiddenProjection?(normed, on: tape) ?? normed
     }
   }

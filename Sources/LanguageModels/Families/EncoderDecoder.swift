@@ -55,15 +55,15 @@ final class EncoderDecoder: EncoderDecoderModel {
     return try tape.scope("decoder") {
       var hidden = embeddings
       for (layer, block) in parts.blocks.enumerated() {
-        let isLast = layer == decoderLayers - 1
-        let layout = isLast ? batch.outputMemoryLayout ?? batch.memoryLayout : batch.memoryLayout
+        let isNarrow = layer == pass.narrowLayer
+        let layout = isNarrow ? batch.outputMemoryLayout ?? batch.memoryLayout : batch.memoryLayout
         hidden = try tape.layer("layer.\(layer)") { [hidden] tape in
           try block(
             hidden, layer: layer, keys: memory.keys[layer], values: memory.values[layer], memoryLayout: layout,
             pass.on(tape))
         }
       }
-      return try tape.scope("final") { try parts.finalNorm(hidden, on: tape) }
+      return try tape.scope("final") { try parts.finalNorm(try pass.answers(hidden), on: tape) }
     }
   }
 

@@ -1,3 +1,4 @@
+import Autodiff
 import LanguageModels
 import PromptTuning
 
@@ -36,7 +37,7 @@ struct ConfigurationKey: Sendable {
     text("device", \.device), boolean("strict-device", \.strictDevice), choice("weights", \.weights),
     choice("compute-type", \.computeType),
     integer("batch-size", \.options.batchSize, atLeast: 1), integer("accumulate", \.options.accumulate, atLeast: 1),
-    boolean("recompute", \.options.recomputesLayers),
+    boolean("recompute", \.options.recomputesLayers), without,
     steps, epochs, boolean("shuffle", \.options.shuffles), noShuffle, seed,
     choice("optimizer", \.options.optimizer), learningRate,
     number("beta1", \.options.beta1, atLeast: 0, below: 1), number("beta2", \.options.beta2, atLeast: 0, below: 1),
@@ -54,6 +55,24 @@ struct ConfigurationKey: Sendable {
     integer("keep", \.options.keep, atLeast: 1), integer("save-every", \.options.saveEvery, atLeast: 0),
     number("time-limit", \.options.timeLimit, atLeast: 0),
   ]
+
+  /// Exact savings that are taken away.
+  private static let without = ConfigurationKey(
+    name: "without",
+    set: { configuration, value in
+      var names: [String] = []
+      switch value {
+      case .list(let list): names = list
+      case .string(let text): names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      default: return "must be a list, not \(value.kind)"
+      }
+      guard let savings = ExactSavings(without: names) else {
+        return "must be some of \(ExactSavings.named.map(\.name).joined(separator: ", "))"
+      }
+      configuration.options.savings = savings
+      return nil
+    },
+    get: { $0.options.savings == .all ? nil : .list($0.options.savings.missing) })
 
   // MARK: - Kinds of keys
 

@@ -1,3 +1,5 @@
+import Autodiff
+
 /// How parameters are updated.
 public enum OptimizerKind: String, Sendable, Hashable, Codable, CaseIterable {
   /// Loshchilov and Hutter, 2019.
@@ -40,6 +42,8 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public var batchSize = 8
   /// Keep of each layer of the model what it reads alone, and compute the rest again in the backward pass.
   public var recomputesLayers = false
+  /// Work that is left out because no result depends on it.
+  public var savings = ExactSavings.all
   /// Batches whose gradients are added up before a step.
   public var accumulate = 1
   public var length = Length.epochs(1)

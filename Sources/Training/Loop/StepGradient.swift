@@ -18,10 +18,11 @@ struct StepGradient {
   /// - Parameters:
   ///   - step: its number, on which random choices depend.
   ///   - recomputesLayers: keep no values inside the layers of the model.
+  ///   - savings: what is left out.
   ///   - profile: told when the passes happened on the host, which need not wait for the device.
   init(
     _ objective: any Objective, _ batches: [[EncodedExample]], step: Int = 1, checksFiniteness: Bool = false,
-    recomputesLayers: Bool = false, profile: Profile? = nil
+    recomputesLayers: Bool = false, savings: ExactSavings = .all, profile: Profile? = nil
   ) throws {
     func phase<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
       guard let profile else { return try body() }
@@ -35,7 +36,7 @@ struct StepGradient {
     var isOwned = parameters.map { _ in false }
     var losses: [Tensor] = []
     for batch in batches {
-      let tape = Tape(backend, checksFiniteness: checksFiniteness, recomputesLayers: recomputesLayers)
+      let tape = Tape(backend, checksFiniteness: checksFiniteness, recomputesLayers: recomputesLayers, savings: savings)
       let rows = try phase("forward") { try objective.losses(batch, on: tape) }
       let cotangent = try backend.allocate(rows.shape, .f32)
       try backend.fill(cotangent, with: Float(1 / Double(targets)))

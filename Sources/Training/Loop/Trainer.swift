@@ -182,7 +182,9 @@ public final class Trainer {
   /// gradient has the same bits, and takes longer.
   private func gradient(_ number: Int, _ batches: [[EncodedExample]]) throws -> StepGradient {
     func compute() throws -> StepGradient {
-      try StepGradient(objective, batches, step: number, recomputesLayers: recomputesLayers, profile: profile)
+      try StepGradient(
+        objective, batches, step: number, recomputesLayers: recomputesLayers, savings: options.savings,
+        profile: profile)
     }
     do {
       return try compute()

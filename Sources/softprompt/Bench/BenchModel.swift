@@ -30,7 +30,23 @@ struct BenchTrainCommand: ParsableCommand {
   @Flag(help: "Keep no values inside layers and compute them again for the gradient.")
   var recompute = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Take savings away that change no result: \(ExactSavings.named.map(\.name).joined(separator: ", ")).",
+      valueName: "names"))
+  var without: String?
+
+  /// - Throws: `ValidationError` naming what there is.
+  private func savings() throws -> ExactSavings {
+    let names = without?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+    guard let savings = ExactSavings(without: names) else {
+      throw ValidationError("--without takes \(ExactSavings.named.map(\.name).joined(separator: ", "))")
+    }
+    return savings
+  }
+
   func validate() throws {
+    _ = try savings()
     for (name, value) in [
       ("--prompt-length", promptLength), ("--batch-size", batchSize), ("--input-tokens", inputTokens),
       ("--target-tokens", targetTokens),
@@ -75,10 +91,11 @@ struct BenchTrainCommand: ParsableCommand {
     let targets = batchSize * targetTokens
     let weights = try backend.tensor([Float](repeating: 1 / Float(targets), count: targets), [targets])
     let moments = try (0..<2).map { _ in try backend.zeros(prompt.embeddings.shape) }
+    let savings = try savings()
     var kept = 0
     func step() throws {
       let before = backend.memory.current
-      let tape = Tape(backend, recomputesLayers: recompute)
+      let tape = Tape(backend, recomputesLayers: recompute, savings: savings)
       let losses = try prompted.losses(examples, on: tape)
       kept = backend.memory.current - before
       let gradients = try tape.gradients(of: losses, cotangent: weights)
