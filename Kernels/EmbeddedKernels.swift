@@ -8,12 +8,14 @@ extension KernelLibrary {
     "builtins.cl": PackageResources.builtins_cl,
     "columns.cl": PackageResources.columns_cl,
     "elementwise.cl": PackageResources.elementwise_cl,
+    "fragments.cl": PackageResources.fragments_cl,
     "functions.cl": PackageResources.functions_cl,
     "lanes.cl": PackageResources.lanes_cl,
     "matmul_cpu.cl": PackageResources.matmul_cpu_cl,
     "matmul_gpu.cl": PackageResources.matmul_gpu_cl,
     "matmul_pack.cl": PackageResources.matmul_pack_cl,
     "matmul_plain.cl": PackageResources.matmul_plain_cl,
+    "matmul_tensor.cl": PackageResources.matmul_tensor_cl,
     "matmul_turned.cl": PackageResources.matmul_turned_cl,
     "normalization.cl": PackageResources.normalization_cl,
     "operands.cl": PackageResources.operands_cl,
@@ -24,6 +26,7 @@ extension KernelLibrary {
     "reductions.cl": PackageResources.reductions_cl,
     "rows.cl": PackageResources.rows_cl,
     "softmax.cl": PackageResources.softmax_cl,
+    "strided.cl": PackageResources.strided_cl,
     "visibility.cl": PackageResources.visibility_cl,
   ]
 }

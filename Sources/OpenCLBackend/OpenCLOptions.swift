@@ -32,9 +32,12 @@ public struct OpenCLOptions: Sendable {
   /// result. Slow. The default is whether `SOFTPROMPT_BUFFERS` is `exact`.
   public var exactBuffers: Bool
 
-  /// Let a processor's own instruction multiply pairs of bfloat16 values, where it has one; nil for what `SOFTPROMPT_DOT`
-  /// (`on` or `off`) says, else true.
+  /// Let a device's own instructions multiply bfloat16 values, where it has them: dot products of pairs on processors,
+  /// tensor cores in the `gpu` products; nil for what `SOFTPROMPT_DOT` (`on` or `off`) says, else true.
   public var allowsDotProducts: Bool?
+  /// Let the `gpu` products of rounded operands go through the kernel for tensor cores with its instructions computed
+  /// step by step, on any device with enough local memory, to check the kernel. Slow.
+  public var emulatesTensorCores: Bool
 
   public init(
     variant: KernelVariant? = nil, cacheFolder: String? = ProgramCache.defaultFolder(),
@@ -42,7 +45,8 @@ public struct OpenCLOptions: Sendable {
     weightCopies: WeightCopies? = nil,
     prefersLargeTiles: Bool = false,
     exactBuffers: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_BUFFERS"] == "exact",
-    allowsDotProducts: Bool? = nil
+    allowsDotProducts: Bool? = nil,
+    emulatesTensorCores: Bool = false
   ) {
     self.variant = variant
     self.cacheFolder = cacheFolder
@@ -52,6 +56,7 @@ public struct OpenCLOptions: Sendable {
     self.prefersLargeTiles = prefersLargeTiles
     self.exactBuffers = exactBuffers
     self.allowsDotProducts = allowsDotProducts
+    self.emulatesTensorCores = emulatesTensorCores
   }
 
   /// What `SOFTPROMPT_VARIANT` asks for.

@@ -10,6 +10,7 @@ extension OpenCLBackend {
     var random = Philox(seed: 20)
     func numbers(_ count: Int) -> [Float] { (0..<count).map { _ in random.nextUniform() * 2 - 1 } }
     try testMatmul(numbers(21 * 35), numbers(35 * 50))
+    try testRoundedMatmul(numbers(70 * 72), numbers(72 * 84))
     try testRows(numbers(3 * 37), numbers(37))
     try testAttention(numbers(9 * 16), numbers(9 * 16), numbers(9 * 16))
   }
@@ -38,6 +39,31 @@ extension OpenCLBackend {
       let product = try matmul(
         try tensor(a, [m, k]), try tensor(b, transposeB ? [n, k] : [k, n]), MatmulOptions(transposeB: transposeB))
       try compare("matmul", product, expected)
+    }
+  }
+
+  /// As rounded operands are multiplied, by tensor cores where they are used: `a` is `[70, 72]`, or transposed
+  /// `[72, 70]`; `b` is `[72, 84]` or `[84, 72]`, stored in f32 and in bf16.
+  private func testRoundedMatmul(_ a: [Float], _ b: [Float]) throws {
+    let (m, k, n) = (70, 72, 84)
+    let (left, right) = (a.map(HalfPrecision.bf16), b.map(HalfPrecision.bf16))
+    let (x, y) = (left.map { Double(HalfPrecision.float(bf16: $0)) }, right.map { Double(HalfPrecision.float(bf16: $0)) })
+    for transposed in [false, true] {
+      var expected: [Double] = []
+      for i in 0..<m {
+        for j in 0..<n {
+          expected.append(
+            (0..<k).reduce(0.0) { $0 + x[transposed ? $1 * m + i : i * k + $1] * y[transposed ? j * k + $1 : $1 * n + j] })
+        }
+      }
+      let options = MatmulOptions(transposeA: transposed, transposeB: transposed, roundsOperands: true)
+      let shape: Shape = transposed ? [n, k] : [k, n]
+      let stored = try allocate(shape, .bf16)
+      try right.withUnsafeBytes { try write($0, to: stored) }
+      for weight in [try tensor(b, shape), stored] {
+        let product = try matmul(try tensor(a, transposed ? [k, m] : [m, k]), weight, options)
+        try compare(usesTensorCores ? "matmul by tensor cores" : "matmul of rounded operands", product, expected)
+      }
     }
   }
 
