@@ -35,8 +35,9 @@ public struct OpenCLOptions: Sendable {
   /// Let a device's own instructions multiply bfloat16 values, where it has them: dot products of pairs on processors,
   /// tensor cores in the `gpu` products; nil for what `SOFTPROMPT_DOT` (`on` or `off`) says, else true.
   public var allowsDotProducts: Bool?
-  /// Let the `gpu` products of rounded operands go through the kernel for tensor cores with its instructions computed
-  /// step by step, on any device with enough local memory, to check the kernel. Slow.
+  /// Let the `gpu` products of rounded operands take the kernel for tensor cores, its instructions computed step by step.
+  ///
+  /// That works on any device with enough local memory and serves to check the kernel. Slow.
   public var emulatesTensorCores: Bool
 
   public init(

@@ -2,6 +2,30 @@ import Compute
 import Foundation
 
 extension OpenCLBackend {
+  /// Opens a device and makes the self-test.
+  ///
+  /// A device that fails it with its tensor cores is tried once more without them, as `SOFTPROMPT_DOT=off` has it.
+  ///
+  /// - Parameter notice: told, in one line, why tensor cores are not used though the device has them.
+  /// - Throws: what `init(device:options:)` and `selfTest` throw.
+  public static func tested(
+    _ device: OpenCLDevice, _ options: OpenCLOptions, notice: (String) -> Void
+  ) throws -> OpenCLBackend {
+    let backend = try OpenCLBackend(device: device, options: options)
+    do {
+      try backend.selfTest()
+      return backend
+    } catch  where backend.usesTensorCores {
+      let reason = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " | ")
+      notice("\(device.id): tensor cores are not used, with them the self-test fails: \(reason)")
+    }
+    var others = options
+    others.allowsDotProducts = false
+    let other = try OpenCLBackend(device: device, options: others)
+    try other.selfTest()
+    return other
+  }
+
   /// Computes small problems of the main kernels and compares them with sums in Double on the host.
   ///
   /// - Throws: `ComputeError.deviceFailure` with the code `SELF_TEST` naming the kernel and the first wrong element, or
@@ -46,14 +70,17 @@ extension OpenCLBackend {
   /// `[72, 70]`; `b` is `[72, 84]` or `[84, 72]`, stored in f32 and in bf16.
   private func testRoundedMatmul(_ a: [Float], _ b: [Float]) throws {
     let (m, k, n) = (70, 72, 84)
-    let (left, right) = (a.map(HalfPrecision.bf16), b.map(HalfPrecision.bf16))
-    let (x, y) = (left.map { Double(HalfPrecision.float(bf16: $0)) }, right.map { Double(HalfPrecision.float(bf16: $0)) })
+    let right = b.map(HalfPrecision.bf16)
+    let x = a.map { Double(HalfPrecision.float(bf16: HalfPrecision.bf16($0))) }
+    let y = right.map { Double(HalfPrecision.float(bf16: $0)) }
     for transposed in [false, true] {
       var expected: [Double] = []
       for i in 0..<m {
         for j in 0..<n {
           expected.append(
-            (0..<k).reduce(0.0) { $0 + x[transposed ? $1 * m + i : i * k + $1] * y[transposed ? j * k + $1 : $1 * n + j] })
+            (0..<k).reduce(0.0) {
+              $0 + x[transposed ? $1 * m + i : i * k + $1] * y[transposed ? j * k + $1 : $1 * n + j]
+            })
         }
       }
       let options = MatmulOptions(transposeA: transposed, transposeB: transposed, roundsOperands: true)

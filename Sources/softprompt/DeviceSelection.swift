@@ -108,18 +108,7 @@ enum DeviceSelection {
   }
 
   /// Opens a device, with the kernels in use or those of a variant, after a self-test.
-  ///
-  /// A device that fails it with its tensor cores is tried once more without them, and a notice says so.
   static func checked(_ device: OpenCLDevice, variant: KernelVariant? = nil) throws -> OpenCLBackend {
-    let backend = try OpenCLBackend(device: device, options: OpenCLOptions(variant: variant))
-    do {
-      try backend.selfTest()
-      return backend
-    } catch where backend.usesTensorCores {
-      standardErrorNotice("\(device.id): tensor cores are not used, the self-test failed with them: \(error)")
-    }
-    let other = try OpenCLBackend(device: device, options: OpenCLOptions(variant: variant, allowsDotProducts: false))
-    try other.selfTest()
-    return other
+    try OpenCLBackend.tested(device, OpenCLOptions(variant: variant), notice: standardErrorNotice)
   }
 }
