@@ -43,24 +43,25 @@ inline int unit_row(int unit, bool along) { return along ? unit / 4 : (unit % 8 
 inline int unit_place(int unit, bool along) { return along ? unit % 4 * 8 : unit / 8 % 16 * 2; }
 
 // FETCH_UNIT defines a union of eight elements of a type and
-//   fetch_TYPE  reads a unit, in two vectors if it is aligned and lies inside whole; what lies outside is 0
+//   fetch_TYPE  reads a unit, in two vectors if it is aligned and lies inside whole; of what lies outside, 0
 //   words_TYPE  its elements as words of two neighbours along k
+// `stride` is the one along k; if that is not 1, the other one is. `rows` and `places` are left from the first element.
 #define FETCH_UNIT(type, pair)                                                                                  \
   typedef union {                                                                                               \
     type##4 halves[2];                                                                                          \
     type each[8];                                                                                               \
   } type##_unit;                                                                                                \
-  inline type##_unit fetch_##type(                                                                              \
-      const __global type *p, ulong row_stride, ulong stride, int rows, int places, bool aligned) {             \
+  inline type##_unit fetch_##type(const __global type *p, ulong stride, int rows, int places, bool aligned) {   \
     const bool along = stride == 1;                                                                             \
+    const __global type *second = p + (along ? 4 : stride);                                                     \
     type##_unit unit;                                                                                           \
     if (aligned && (along ? rows > 0 && places >= 8 : rows >= 4 && places >= 2)) {                              \
       unit.halves[0] = *(const __global type##4 *)p;                                                            \
-      unit.halves[1] = *(const __global type##4 *)(p + (along ? 4 : stride));                                   \
+      unit.halves[1] = *(const __global type##4 *)second;                                                       \
     } else {                                                                                                    \
       UNROLLED for (int i = 0; i < 8; i++) {                                                                    \
-        const int row = along ? 0 : i % 4, place = along ? i : i / 4;                                           \
-        unit.each[i] = row < rows && place < places ? p[row * row_stride + place * stride] : (type)0;           \
+        const bool inside = along ? rows > 0 && i < places : i % 4 < rows && i / 4 < places;                    \
+        unit.each[i] = inside ? (i < 4 ? p : second)[i % 4] : (type)0;                                          \
       }                                                                                                         \
     }                                                                                                           \
     return unit;                                                                                                \
@@ -109,9 +110,8 @@ inline void put(__local uint *tile, uint4 words, int unit, bool along) {
     const int unit = item + u * ITEMS;                                                                           \
     const int row = first_row + unit_row(unit, a_along), place = (slice) + unit_place(unit, a_along);            \
     const int column = first_column + unit_row(unit, b_along), b_place = (slice) + unit_place(unit, b_along);    \
-    a_units[u] = fetch_float(a + row * a_row + place * a_column, a_row, a_column, m - row, k - place, a_aligned); \
-    b_units[u] = fetch_b(                                                                                        \
-        b + column * b_column + b_place * b_row, b_column, b_row, n - column, k - b_place, b_aligned);           \
+    a_units[u] = fetch_float(a + row * a_row + place * a_column, a_column, m - row, k - place, a_aligned); \
+    b_units[u] = fetch_b(b + column * b_column + b_place * b_row, b_row, n - column, k - b_place, b_aligned);    \
   }
 
 #define PUT(part)                                                                               \
