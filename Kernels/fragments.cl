@@ -20,6 +20,10 @@
 #define WARP 32
 
 #if TENSOR_CORES
+#if !defined(__NV_CL_C_VERSION) && !defined(__NVPTX__)
+#error "the instructions of tensor cores are for NVIDIA's compilers"
+#endif
+
 // Local memory for the fragments of so many warps, and loops whose bodies need their number as a constant.
 #define EXCHANGE(name, warps) __local ushort *const name = 0
 #define UNROLLED _Pragma("unroll")

@@ -118,6 +118,7 @@ extension CaseTable {
         ]
       }
     } + [
+      rounded("", m: 20, n: 36, k: 33, transposeA: true),
       rounded("bf16", m: 136, n: 160, k: 72, dtype: .bf16, gradients: false),
       rounded("bf16", m: 136, n: 160, k: 72, transposeB: true, dtype: .bf16, gradients: false),
       rounded("bf16", m: 130, n: 131, k: 97, transposeA: true, dtype: .bf16, gradients: false),
