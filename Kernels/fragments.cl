@@ -52,6 +52,12 @@ inline uint bf16_pair(float low, float high) {
   return as_uint(to_bf16(low)) >> 16 | as_uint(to_bf16(high));
 }
 
+// Written out: with a loop, llvmpipe (Mesa 22.3) leaves the rounds of a kernel undone once they are some 65,000 in all.
+#define STEP(l)      \
+  results[i] = fma(  \
+      as_float((uint)left[row * 16 + (l)] << 16), as_float((uint)right[(l) * 8 + column] << 16), results[i]);
+#define FOUR_STEPS(l) STEP(l) STEP((l) + 1) STEP((l) + 2) STEP((l) + 3)
+
 inline float4 multiply_fragments(uint4 a, uint2 b, float4 sums, __local ushort *exchange) {
   const int item = get_local_id(0), group = item % WARP / 4, member = item % 4;
   __local ushort *left = exchange + item / WARP * EXCHANGED, *right = left + 16 * 16;
@@ -68,9 +74,7 @@ inline float4 multiply_fragments(uint4 a, uint2 b, float4 sums, __local ushort *
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int i = 0; i < 4; i++) {
     const int row = group + i / 2 * 8, column = member * 2 + i % 2;
-    for (int l = 0; l < 16; l++)
-      results[i] = fma(
-          as_float((uint)left[row * 16 + l] << 16), as_float((uint)right[l * 8 + column] << 16), results[i]);
+    FOUR_STEPS(0) FOUR_STEPS(4) FOUR_STEPS(8) FOUR_STEPS(12)
   }
   barrier(CLK_LOCAL_MEM_FENCE);
   return (float4)(results[0], results[1], results[2], results[3]);
