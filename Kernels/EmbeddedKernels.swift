@@ -8,6 +8,7 @@ extension KernelLibrary {
     "builtins.cl": PackageResources.builtins_cl,
     "columns.cl": PackageResources.columns_cl,
     "elementwise.cl": PackageResources.elementwise_cl,
+    "fragments.cl": PackageResources.fragments_cl,
     "functions.cl": PackageResources.functions_cl,
     "lanes.cl": PackageResources.lanes_cl,
     "matmul_cpu.cl": PackageResources.matmul_cpu_cl,
@@ -16,6 +17,7 @@ extension KernelLibrary {
     "matmul_panel.cl": PackageResources.matmul_panel_cl,
     "matmul_plain.cl": PackageResources.matmul_plain_cl,
     "matmul_strips.cl": PackageResources.matmul_strips_cl,
+    "matmul_tensor.cl": PackageResources.matmul_tensor_cl,
     "matmul_tile.cl": PackageResources.matmul_tile_cl,
     "normalization.cl": PackageResources.normalization_cl,
     "operands.cl": PackageResources.operands_cl,
@@ -26,6 +28,7 @@ extension KernelLibrary {
     "reductions.cl": PackageResources.reductions_cl,
     "rows.cl": PackageResources.rows_cl,
     "softmax.cl": PackageResources.softmax_cl,
+    "strided.cl": PackageResources.strided_cl,
     "visibility.cl": PackageResources.visibility_cl,
   ]
 }

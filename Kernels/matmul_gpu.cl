@@ -33,19 +33,7 @@
 #include "lanes.cl"
 #include "functions.cl"
 #include "operands.cl"
-
-#define MATMUL_ARGUMENTS                                                                                     \
-  TENSOR(const float, a), TENSOR(const b_type, b), TENSOR(const float, bias), TENSOR(const float, addend),   \
-      TENSOR(float, output), int m, int n, int k, ulong a_row, ulong a_column, ulong a_batch, ulong b_row,   \
-      ulong b_column, ulong b_batch, float alpha, float beta, int kind
-
-#define FINISH(sum, place, column)                                     \
-  {                                                                    \
-    float result = alpha * (sum);                                      \
-    if (addend) result += beta * addend[addend_first + (place)];       \
-    if (bias) result += bias[bias_first + (column)];                   \
-    output[output_first + (place)] = activate(result, kind);           \
-  }
+#include "strided.cl"
 
 __kernel __attribute__((reqd_work_group_size(16, 16, 1))) void matmul_local(MATMUL_ARGUMENTS) {
   __local float left[DEPTH * PITCH], right[DEPTH * PITCH];

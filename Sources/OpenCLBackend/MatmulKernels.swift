@@ -46,10 +46,14 @@ extension OpenCLBackend {
       prefersLargeTiles || (problem.m / 128) * (problem.n / 128) * problem.batch >= openCLDevice.computeUnits
     let chunks = isLarge ? 2 : 1
     let side = 64 * chunks
-    try run(
-      .localMatmul(types, chunks: chunks), "matmul_local",
-      groups: [(problem.n + side - 1) / side, (problem.m + side - 1) / side, problem.batch], local: [16, 16, 1],
-      stridedArguments(problem, operands))
+    let groups = [(problem.n + side - 1) / side, (problem.m + side - 1) / side, problem.batch]
+    let arguments = stridedArguments(problem, operands)
+    if let form = tensorForm, problem.roundsOperands, TensorForm.typesOfB.contains(operands.b.dtype) {
+      return try run(
+        .tensorMatmul(b: operands.b.dtype, chunks: chunks, form: form), "matmul_tensor", groups: groups,
+        local: [128 * chunks, 1, 1], arguments)
+    }
+    try run(.localMatmul(types, chunks: chunks), "matmul_local", groups: groups, local: [16, 16, 1], arguments)
   }
 
   /// The arguments of the kernels that read B as it lies.

@@ -18,6 +18,8 @@ public final class OpenCLBackend: ComputeBackend {
   let prefersLargeTiles: Bool
   let hasExactBuffers: Bool
   let allowsDotProducts: Bool
+  /// How products of rounded operands use tensor cores; nil if they do not.
+  let tensorForm: TensorForm?
   /// Whether the processor has an instruction for dot products of bfloat16 pairs; nil before it was asked.
   var hasDotProducts: Bool?
   var relativeBuckets: [RelativeBuckets: Tensor] = [:]
@@ -37,6 +39,7 @@ public final class OpenCLBackend: ComputeBackend {
     prefersLargeTiles = options.prefersLargeTiles
     hasExactBuffers = options.exactBuffers
     allowsDotProducts = try options.allowsDotProducts ?? OpenCLOptions.dotProductsFromEnvironment() ?? true
+    tensorForm = try Self.tensorForm(on: device, variants, options, allowed: allowsDotProducts)
     let handles = try OpenCLDevices.handles(of: device)
     var status: cl_int = CL_SUCCESS
     var target: cl_device_id? = handles.device
@@ -69,6 +72,25 @@ public final class OpenCLBackend: ComputeBackend {
     let record = try options.cacheFolder.flatMap { try TuningRecord.read(device, in: $0) }
     return record?.variants ?? KernelVariants(.suited(to: device))
   }
+
+  private static func tensorForm(
+    on device: OpenCLDevice, _ variants: KernelVariants, _ options: OpenCLOptions, allowed: Bool
+  ) throws -> TensorForm? {
+    guard variants.products == .gpu else { return nil }
+    guard options.emulatesTensorCores else { return allowed && device.hasTensorCores ? .instruction : nil }
+    if let obstacle = TensorForm.obstacle(on: device, largeTiles: options.prefersLargeTiles) {
+      throw ComputeError.invalidArgument(operation: "\(device.id), emulated tensor cores", obstacle)
+    }
+    return .emulated
+  }
+
+  /// Why a device cannot run `OpenCLOptions.emulatesTensorCores`; nil if it can.
+  public static func obstacleToEmulation(on device: OpenCLDevice, largeTiles: Bool) -> String? {
+    TensorForm.obstacle(on: device, largeTiles: largeTiles)
+  }
+
+  /// Whether products of rounded operands are computed by tensor cores.
+  public var usesTensorCores: Bool { tensorForm == .instruction }
 
   deinit { try? queue.finish() }
 

@@ -40,6 +40,8 @@ public struct OpenCLDevice: Sendable, Hashable {
   public var hasDouble: Bool
   /// Numbers below 2^-126 are computed with rather than taken for 0.
   public var hasDenormals: Bool
+  /// The first number of NVIDIA's compute capability; nil for devices that have none.
+  public var computeCapability: Int? = nil
   /// Why the device cannot be used; nil if it can.
   public var unusableReason: String?
 
@@ -64,7 +66,7 @@ public struct OpenCLDevice: Sendable, Hashable {
         ("local memory", String(localMemoryBytes)), ("native float vector", String(nativeFloatVector)),
         ("work-group limit", String(maximumWorkGroup)),
         ("fp16", hasHalf ? "yes" : "no"), ("fp64", hasDouble ? "yes" : "no"),
-        ("denormals", hasDenormals ? "yes" : "no"),
+        ("denormals", hasDenormals ? "yes" : "no"), ("tensor cores", hasTensorCores ? "yes" : "no"),
       ])
   }
 }

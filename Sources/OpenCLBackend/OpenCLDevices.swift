@@ -69,6 +69,9 @@ public enum OpenCLDevices {
     return (platform, handles[device.deviceIndex])
   }
 
+  /// `CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV`, of the extension `cl_nv_device_attribute_query`.
+  private static let computeCapabilityMajor: cl_int = 0x4000
+
   private static func platforms() throws -> [cl_platform_id] {
     guard isInstalled else { return [] }
     var count: cl_uint = 0
@@ -146,6 +149,8 @@ public enum OpenCLDevices {
       maximumWorkGroup: try number(CL_DEVICE_MAX_WORK_GROUP_SIZE, Int.self),
       hasHalf: extensions.contains("cl_khr_fp16"), hasDouble: extensions.contains("cl_khr_fp64"),
       hasDenormals: try number(CL_DEVICE_SINGLE_FP_CONFIG, cl_device_fp_config.self) & Int(CL_FP_DENORM) != 0,
+      computeCapability: extensions.contains("cl_nv_device_attribute_query")
+        ? try number(computeCapabilityMajor, cl_uint.self) : nil,
       unusableReason: unusableReason, platformIndex: platformIndex, deviceIndex: deviceIndex)
   }
 

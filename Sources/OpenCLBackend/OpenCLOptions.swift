@@ -29,16 +29,21 @@ public struct OpenCLOptions: Sendable {
   /// result. Slow. The default is whether `SOFTPROMPT_BUFFERS` is `exact`.
   public var exactBuffers: Bool
 
-  /// Let a processor's own instruction multiply pairs of bfloat16 values, where it has one; nil for what `SOFTPROMPT_DOT`
-  /// (`on` or `off`) says, else true.
+  /// Let a device's own instructions multiply bfloat16 values, where it has them: dot products of pairs on processors,
+  /// tensor cores in the `gpu` products; nil for what `SOFTPROMPT_DOT` (`on` or `off`) says, else true.
   public var allowsDotProducts: Bool?
+  /// Let the `gpu` products of rounded operands take the kernel for tensor cores, its instructions computed step by step.
+  ///
+  /// That works on any device with enough local memory and serves to check the kernel. Slow.
+  public var emulatesTensorCores: Bool
 
   public init(
     variant: KernelVariant? = nil, cacheFolder: String? = ProgramCache.defaultFolder(),
     kernelFolder: String? = KernelLibrary.folderFromEnvironment(), poolLimit: Int? = nil,
     prefersLargeTiles: Bool = false,
     exactBuffers: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_BUFFERS"] == "exact",
-    allowsDotProducts: Bool? = nil
+    allowsDotProducts: Bool? = nil,
+    emulatesTensorCores: Bool = false
   ) {
     self.variant = variant
     self.cacheFolder = cacheFolder
@@ -47,6 +52,7 @@ public struct OpenCLOptions: Sendable {
     self.prefersLargeTiles = prefersLargeTiles
     self.exactBuffers = exactBuffers
     self.allowsDotProducts = allowsDotProducts
+    self.emulatesTensorCores = emulatesTensorCores
   }
 
   /// What `SOFTPROMPT_VARIANT` asks for.

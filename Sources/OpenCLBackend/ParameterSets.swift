@@ -8,6 +8,9 @@ public struct ParameterSet: Sendable, Hashable {
   /// Build parameters by name.
   public let parameters: [String: Int]
 
+  /// Whether the program holds instructions of tensor cores, which other devices cannot build.
+  public var needsTensorCores: Bool { ProgramKey(file: file, parameters: parameters).needsTensorCores }
+
   /// The variant, the file and the parameters in one line.
   public var name: String {
     let values = parameters.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }
@@ -43,7 +46,7 @@ extension OpenCLBackend {
 
   /// Builds every program of this backend's variants from its source, passing the cache by, and creates its kernels.
   ///
-  /// What is built is released again; the programs in use stay as they are.
+  /// Programs with instructions of tensor cores are left out where the device has none. What is built is released again; the programs in use stay as they are.
   ///
   /// - Parameters:
   ///   - sets: the programs to build; those of other variants are passed over.
@@ -52,7 +55,10 @@ extension OpenCLBackend {
     _ sets: [ParameterSet] = ParameterSet.all, progress: (ProgramBuild) -> Void = { _ in }
   ) -> [ProgramBuild] {
     let clock = ContinuousClock()
-    return sets.filter { variants.all.contains($0.variant) }.map { set in
+    let suited = sets.filter {
+      variants.all.contains($0.variant) && (openCLDevice.hasTensorCores || !$0.needsTensorCores)
+    }
+    return suited.map { set in
       var build = ProgramBuild(name: set.name, seconds: 0, kernels: [])
       let start = clock.now
       do {

@@ -22,6 +22,15 @@ extension ProgramKey {
       file: "matmul_gpu.cl", parameters: types.parameters.merging(["CHUNKS": chunks]) { first, _ in first })
   }
 
+  static func tensorMatmul(b: DType, chunks: Int, form: TensorForm) -> ProgramKey {
+    ProgramKey(
+      file: "matmul_tensor.cl",
+      parameters: ["B_TYPE": b.operandNumber, "CHUNKS": chunks, "TENSOR_CORES": form.rawValue])
+  }
+
+  /// Whether the program holds instructions of tensor cores, which other devices cannot build.
+  var needsTensorCores: Bool { parameters["TENSOR_CORES"] == TensorForm.instruction.rawValue }
+
   /// The heights that register tiles are built for.
   static let tileHeights = [1, 2, 4, 6, 8]
   /// The widest register tile, in vectors of 16 columns.
@@ -109,6 +118,11 @@ extension ProgramKey {
           [false, true].map { fewRowsMatmul(type, rows: rows, alongK: $0) }
         }
         programs += [1, 2].map { localMatmul(type, chunks: $0) }
+      }
+      for form in TensorForm.allCases {
+        for chunks in [1, 2] {
+          programs += TensorForm.typesOfB.map { tensorMatmul(b: $0, chunks: chunks, form: form) }
+        }
       }
     case .cpu:
       programs += [packRows, processor, dotPeak]

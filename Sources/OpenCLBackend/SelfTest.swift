@@ -2,6 +2,31 @@ import Compute
 import Foundation
 
 extension OpenCLBackend {
+  /// Opens a device and makes the self-test.
+  ///
+  /// A device that fails it with its tensor cores is tried once more without them, as `SOFTPROMPT_DOT=off` has it.
+  ///
+  /// - Parameter notice: told, in one line, why tensor cores are not used though the device has them.
+  /// - Throws: what `init(device:options:)` and `selfTest` throw.
+  public static func tested(
+    _ device: OpenCLDevice, _ options: OpenCLOptions, notice: (String) -> Void
+  ) throws -> OpenCLBackend {
+    let backend = try OpenCLBackend(device: device, options: options)
+    do {
+      try backend.selfTest()
+      return backend
+    } catch {
+      guard backend.usesTensorCores else { throw error }
+      let reason = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " | ")
+      notice("\(device.id): tensor cores are not used, with them the self-test fails: \(reason)")
+    }
+    var others = options
+    others.allowsDotProducts = false
+    let other = try OpenCLBackend(device: device, options: others)
+    try other.selfTest()
+    return other
+  }
+
   /// Computes small problems of the main kernels and compares them with sums in Double on the host.
   ///
   /// - Throws: `ComputeError.deviceFailure` with the code `SELF_TEST` naming the kernel and the first wrong element, or
@@ -10,6 +35,8 @@ extension OpenCLBackend {
     var random = Philox(seed: 20)
     func numbers(_ count: Int) -> [Float] { (0..<count).map { _ in random.nextUniform() * 2 - 1 } }
     try testMatmul(numbers(21 * 35), numbers(35 * 50))
+    // Nowhere else, because building more programs delays the first start on a device.
+    if tensorForm != nil { try testRoundedMatmul(numbers(70 * 72), numbers(72 * 84)) }
     try testRows(numbers(3 * 37), numbers(37))
     try testAttention(numbers(9 * 16), numbers(9 * 16), numbers(9 * 16))
   }
@@ -39,6 +66,34 @@ extension OpenCLBackend {
         try tensor(Array(a[..<(m * k)]), [m, k]), try tensor(b, transposeB ? [n, k] : [k, n]),
         MatmulOptions(transposeB: transposeB))
       try compare("matmul", product, expected)
+    }
+  }
+
+  /// Products of rounded operands: `a` is `[70, 72]`, or transposed `[72, 70]`; `b` is `[72, 84]` or `[84, 72]`, stored in
+  /// f32 and in bf16.
+  private func testRoundedMatmul(_ a: [Float], _ b: [Float]) throws {
+    let (m, k, n) = (70, 72, 84)
+    let right = b.map(HalfPrecision.bf16)
+    let x = a.map { Double(HalfPrecision.float(bf16: HalfPrecision.bf16($0))) }
+    let y = right.map { Double(HalfPrecision.float(bf16: $0)) }
+    for transposed in [false, true] {
+      var expected: [Double] = []
+      for i in 0..<m {
+        for j in 0..<n {
+          expected.append(
+            (0..<k).reduce(0.0) {
+              $0 + x[transposed ? $1 * m + i : i * k + $1] * y[transposed ? j * k + $1 : $1 * n + j]
+            })
+        }
+      }
+      let options = MatmulOptions(transposeA: transposed, transposeB: transposed, roundsOperands: true)
+      let shape: Shape = transposed ? [n, k] : [k, n]
+      let stored = try allocate(shape, .bf16)
+      try right.withUnsafeBytes { try write($0, to: stored) }
+      for weight in [try tensor(b, shape), stored] {
+        let product = try matmul(try tensor(a, transposed ? [k, m] : [m, k]), weight, options)
+        try compare(usesTensorCores ? "matmul by tensor cores" : "matmul of rounded operands", product, expected)
+      }
     }
   }
 

@@ -34,7 +34,9 @@ struct ConformanceCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Check other kernels than those in use: cpu, gpu, gpu-large, plain, or an instruction set of the CPU; or all.",
+      "Check other kernels than those in use: cpu, gpu, plain, or an instruction set of the CPU; or all.",
+      discussion: "gpu-large uses large tiles for every product, gpu-tensor and gpu-tensor-large the kernel for tensor "
+        + "cores, their instructions computed step by step.",
       valueName: "variant"))
   var variant: String?
 

@@ -50,12 +50,26 @@ struct ConformanceSubject {
     }
   }
 
+  /// The `gpu` kernels in another form than the one that a case would get by itself.
+  private struct Form {
+    var suffix: String
+    var large = false
+    var tensor = false
+
+    static let all = [
+      Form(suffix: "-large", large: true), Form(suffix: "-tensor", tensor: true),
+      Form(suffix: "-tensor-large", large: true, tensor: true),
+    ]
+  }
+
   private static func openCL(_ device: OpenCLDevice, _ variant: String?) throws -> [ConformanceSubject] {
-    func subject(_ variant: KernelVariant, large: Bool = false) -> ConformanceSubject {
+    func subject(_ variant: KernelVariant, _ form: Form = Form(suffix: "")) -> ConformanceSubject {
       ConformanceSubject(
-        id: device.id, name: device.name, variant: variant.rawValue + (large ? "-large" : "")
+        id: device.id, name: device.name, variant: variant.rawValue + form.suffix
       ) {
-        try OpenCLBackend(device: device, options: OpenCLOptions(variant: variant, prefersLargeTiles: large))
+        try OpenCLBackend(
+          device: device,
+          options: OpenCLOptions(variant: variant, prefersLargeTiles: form.large, emulatesTensorCores: form.tensor))
       }
     }
     switch variant {
@@ -68,18 +82,27 @@ struct ConformanceSubject {
       ]
     case "all":
       return KernelVariant.allCases.flatMap { variant in
-        var small = subject(variant)
-        small.reasonToSkip = variant.reasonToSkip(on: device)
-        return variant == .gpu && small.reasonToSkip == nil ? [small, subject(.gpu, large: true)] : [small]
+        var usual = subject(variant)
+        usual.reasonToSkip = variant.reasonToSkip(on: device)
+        guard variant == .gpu, usual.reasonToSkip == nil else { return [usual] }
+        return [usual]
+          + Form.all.map { form in
+            var other = subject(.gpu, form)
+            if form.tensor {
+              other.reasonToSkip = OpenCLBackend.obstacleToEmulation(on: device, largeTiles: form.large)
+            }
+            return other
+          }
       }
-    case "gpu-large": return [subject(.gpu, large: true)]
-    case .some(let name): return [subject(try KernelVariant(named: name))]
+    case .some(let name):
+      if let form = Form.all.first(where: { "gpu" + $0.suffix == name }) { return [subject(.gpu, form)] }
+      return [subject(try KernelVariant(named: name))]
     }
   }
 
   /// Whether every program of these kernels builds, with every set of its parameters, as cases of a report.
   func builds(on backend: any ComputeBackend, progress: (CaseReport) -> Void) -> [CaseReport] {
-    guard let backend = backend as? OpenCLBackend, variant?.hasSuffix("-large") != true else { return [] }
+    guard let backend = backend as? OpenCLBackend, variant?.hasPrefix("gpu-") != true else { return [] }
     return backend.buildEveryProgram().map { build in
       let report = CaseReport(
         name: "program/\(build.name)", operation: "program", status: build.failure == nil ? .passed : .failed,

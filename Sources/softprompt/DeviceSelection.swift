@@ -107,9 +107,8 @@ enum DeviceSelection {
     return devices.sorted { (rank($0), -$0.computeUnits, $0.id) < (rank($1), -$1.computeUnits, $1.id) }
   }
 
-  private static func checked(_ device: OpenCLDevice) throws -> any ComputeBackend {
-    let backend = try OpenCLBackend(device: device)
-    try backend.selfTest()
-    return backend
+  /// Opens a device, with the kernels in use or those of a variant, after a self-test.
+  static func checked(_ device: OpenCLDevice, variant: KernelVariant? = nil) throws -> OpenCLBackend {
+    try OpenCLBackend.tested(device, OpenCLOptions(variant: variant), notice: standardErrorNotice)
   }
 }

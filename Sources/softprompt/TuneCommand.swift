@@ -60,9 +60,9 @@ struct TuneCommand: ParsableCommand {
         DeviceSelection.standardErrorNotice("\(variant.rawValue) kernels are not tried: \(reason)")
         continue
       }
-      let backend = try OpenCLBackend(device: device, options: OpenCLOptions(variant: variant))
+      let backend: OpenCLBackend
       do {
-        try backend.selfTest()
+        backend = try DeviceSelection.checked(device, variant: variant)
       } catch {
         DeviceSelection.standardErrorNotice("\(variant.rawValue) kernels are not tried: \(error)")
         continue

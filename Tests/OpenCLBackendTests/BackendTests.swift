@@ -64,6 +64,31 @@ extension OnDevice {
       #expect("\(try #require(error))".contains("SELF_TEST in softmax"))
     }
 
+    /// Two rows of a fragment in each other's place.
+    @Test func wrongFragmentsFailTheSelfTest() throws {
+      let kernels = try folder()
+      defer { try? FileManager.default.removeItem(atPath: kernels) }
+      for name in KernelLibrary.names {
+        var source = try String(decoding: #require(KernelLibrary().text(name)), as: UTF8.self)
+        if name == "matmul_tensor.cl" {
+          source = source.replacingOccurrences(
+            of: "(upper[0], lower[0], upper[4], lower[4])", with: "(upper[0], upper[4], lower[0], lower[4])")
+        }
+        try source.write(toFile: "\(kernels)/\(name)", atomically: true, encoding: .utf8)
+      }
+      for folder in [nil, kernels] {
+        let backend = try OpenCLBackend(
+          device: try #require(Devices.all.first { KernelVariant.gpu.obstacle(on: $0) == nil }),
+          options: OpenCLOptions(variant: .gpu, cacheFolder: nil, kernelFolder: folder, emulatesTensorCores: true))
+        guard folder != nil else {
+          try backend.selfTest()
+          continue
+        }
+        let error = #expect(throws: ComputeError.self) { try backend.selfTest() }
+        #expect("\(try #require(error))".contains("SELF_TEST in matmul of rounded operands"))
+      }
+    }
+
     @Test func aBrokenKernelIsABuildFailureWithTheLog() throws {
       let kernels = try folder()
       defer { try? FileManager.default.removeItem(atPath: kernels) }

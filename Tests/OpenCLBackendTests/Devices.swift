@@ -28,6 +28,18 @@ enum Devices {
         TestBackend(backend: $0)
       }
     }
+
+  /// The devices that can compute step by step what tensor cores do, with tiles of both sizes.
+  static let emulatingTensorCores: [TestBackend] = all.filter { KernelVariant.gpu.obstacle(on: $0) == nil }
+    .flatMap { device in
+      [false, true].filter { TensorForm.obstacle(on: device, largeTiles: $0) == nil }.compactMap { large in
+        (try? OpenCLBackend(
+          device: device,
+          options: OpenCLOptions(variant: .gpu, prefersLargeTiles: large, emulatesTensorCores: true))).map {
+            TestBackend(backend: $0)
+          }
+      }
+    }
 }
 
 /// A backend with a name for the test report.

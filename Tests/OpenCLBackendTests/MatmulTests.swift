@@ -53,6 +53,24 @@ extension OnDevice {
       }
     }
 
+    /// The kernel for tensor cores, its instructions step by step.
+    @Test(arguments: Devices.emulatingTensorCores)
+    func tensorCoresAgreeWithDouble(_ device: TestBackend) throws {
+      let backend = device.backend
+      var cases = Self.cases.filter { $0.rounds && $0.m > 8 }
+      // Whole vectors, of every kind of operand.
+      for pattern in 0..<8 {
+        cases.append(
+          Case(
+            m: 72, n: 136, k: 40, transposeA: pattern & 1 != 0, transposeB: pattern & 2 != 0, rounds: true,
+            dtype: pattern & 4 != 0 ? .bf16 : .f32, batch: pattern == 3 ? 2 : 1))
+      }
+      for (number, item) in cases.enumerated() { try check(backend, item, seed: UInt64(number)) }
+      let built = backend.programs.keys.filter { $0.file == "matmul_tensor.cl" }
+      #expect(built.count == 2 && built.isSubset(of: ProgramKey.all(.gpu)))
+      #expect(built.allSatisfy { $0.parameters["CHUNKS"] == (backend.prefersLargeTiles ? 2 : 1) })
+    }
+
     private func check(_ backend: OpenCLBackend, _ item: Case, seed: UInt64) throws {
       var random = Random(seed)
       let (m, n, k, batch) = (item.m, item.n, item.k, item.batch)

@@ -38,6 +38,18 @@ import Testing
     #expect(KernelVariant.plain.reasonToSkip(on: device(.cpu, vector: 1, group: 1, local: 0)) == nil)
   }
 
+  @Test func tensorCoresFollowTheComputeCapability() {
+    func has(_ kind: OpenCLDevice.Kind, _ capability: Int?) -> Bool {
+      var device = device(kind, vector: 1)
+      device.computeCapability = capability
+      return device.hasTensorCores
+    }
+    #expect(has(.gpu, 8) && has(.gpu, 9) && has(.gpu, 12))
+    #expect(!has(.gpu, 7) && !has(.gpu, nil) && !has(.cpu, 8))
+    #expect(TensorForm.obstacle(on: device(.gpu, vector: 1), largeTiles: false) == nil)
+    #expect(TensorForm.obstacle(on: device(.gpu, vector: 1), largeTiles: true)?.contains("47104") == true)
+  }
+
   @Test func namesAreChecked() throws {
     #expect(try KernelVariant(named: "gpu") == .gpu)
     #expect(throws: ComputeError.self) { try KernelVariant(named: "GPU") }
@@ -55,7 +67,10 @@ import Testing
   @Test func setsHaveNamesOfTheirOwn() {
     let names = ParameterSet.all.map(\.name)
     #expect(Set(names).count == names.count)
-    let included = ["attention_tiles.cl", "functions.cl", "lanes.cl", "operands.cl", "pairs.cl", "visibility.cl"]
+    let included = [
+      "attention_tiles.cl", "fragments.cl", "functions.cl", "lanes.cl", "matmul_panel.cl", "matmul_tile.cl", "operands.cl",
+      "pairs.cl", "strided.cl", "visibility.cl",
+    ]
     for file in KernelLibrary.names where !included.contains(file) {
       #expect(ParameterSet.all.contains { $0.file == file }, "\(file) is built by no parameter set")
     }
@@ -154,6 +169,27 @@ extension OnDevice {
       // Rusticl lets go of the context late.
       after.contextReferences = before.contextReferences
       #expect(after == before)
+    }
+
+    /// A device that says it has tensor cores and has none: it is used without them, and says so.
+    @Test func tensorCoresThatFailAreNotUsed() throws {
+      var device = try #require(Devices.all.first { KernelVariant.gpu.obstacle(on: $0) == nil })
+      let sets = ParameterSet.of(.gpu).filter { $0.file == "matmul_tensor.cl" }
+      let honest = try OpenCLBackend(device: device, options: OpenCLOptions(variant: .gpu))
+      guard !honest.usesTensorCores else { return }
+      let builds = honest.buildEveryProgram(sets)
+      #expect(builds.count == sets.filter { !$0.needsTensorCores }.count && builds.count == 4)
+      #expect(builds.allSatisfy { $0.failure == nil && $0.kernels == ["matmul_tensor"] })
+
+      (device.kind, device.computeCapability) = (.gpu, 8)
+      let options = OpenCLOptions(variant: .gpu, cacheFolder: nil)
+      let backend = try OpenCLBackend(device: device, options: options)
+      #expect(backend.usesTensorCores)
+      #expect(throws: ComputeError.self) { try backend.selfTest() }
+      var notices: [String] = []
+      let tested = try OpenCLBackend.tested(device, options) { notices.append($0) }
+      #expect(!tested.usesTensorCores)
+      #expect(notices.count == 1 && notices[0].contains("tensor cores are not used") && !notices[0].contains("\n"))
     }
 
     @Test(arguments: [KernelVariant.cpu, .gpu, .plain])

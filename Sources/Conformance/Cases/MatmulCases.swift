@@ -6,7 +6,7 @@ let boundarySizes = [
 ]
 
 extension CaseTable {
-  static let matmul: [ConformanceCase] = sizes + transposes + epilogues + storage + extremes
+  static let matmul: [ConformanceCase] = sizes + transposes + epilogues + storage + rounded + extremes
 
   private static func product(
     _ label: String, batch: [Int] = [], m: Int, n: Int, k: Int, transposeA: Bool = false, transposeB: Bool = false,
@@ -105,6 +105,45 @@ extension CaseTable {
       }
     }
     return cases
+  }
+
+  /// Operands rounded to bfloat16, more of them than one work-item or one slice of the sums takes.
+  private static let rounded: [ConformanceCase] =
+    [false, true].flatMap { tA in
+      [false, true].flatMap { tB in
+        [
+          rounded("", m: 31, n: 33, k: 35, transposeA: tA, transposeB: tB, quick: true),
+          rounded("", m: 136, n: 160, k: 72, transposeA: tA, transposeB: tB, gradients: false),
+          rounded("own", batch: [3], m: 20, n: 28, k: 36, transposeA: tA, transposeB: tB, sharedB: false),
+        ]
+      }
+    } + [
+      rounded("", m: 20, n: 36, k: 33, transposeA: true),
+      rounded("bf16", m: 136, n: 160, k: 72, dtype: .bf16, gradients: false),
+      rounded("bf16", m: 136, n: 160, k: 72, transposeB: true, dtype: .bf16, gradients: false),
+      rounded("bf16", m: 130, n: 131, k: 97, transposeA: true, dtype: .bf16, gradients: false),
+      rounded(
+        "bias,C,activation=gelu", m: 18, n: 70, k: 40, bias: true, addend: true,
+        ["activation": "gelu", "alpha": 0.5, "beta": -1.5], gradients: false, quick: true),
+      rounded("C,in-place", m: 66, n: 65, k: 32, addend: true, ["inPlace": true]),
+      rounded("cancelling", m: 17, n: 19, k: 48, fillA: .cancelling),
+      rounded("", m: 9, n: 33, k: 1000),
+      rounded(
+        "infinity", m: 17, n: 35, k: 18, fillA: .normalWith([(20, .infinity), (-1, -.infinity)]), nonFinite: true),
+      rounded("nan", m: 17, n: 35, k: 18, fillB: .normalWith([(40, .nan)]), nonFinite: true, quick: true),
+    ]
+
+  private static func rounded(
+    _ label: String, batch: [Int] = [], m: Int, n: Int, k: Int, transposeA: Bool = false, transposeB: Bool = false,
+    dtype: DType = .f32, bias: Bool = false, addend: Bool = false, fillA: InputFill = .normal(),
+    fillB: InputFill = .normal(), sharedB: Bool = true, _ attributes: [String: AttributeValue] = [:],
+    gradients: Bool = true, nonFinite: Bool = false, quick: Bool = false
+  ) -> ConformanceCase {
+    product(
+      label.isEmpty ? "rounded" : "rounded,\(label)", batch: batch, m: m, n: n, k: k, transposeA: transposeA,
+      transposeB: transposeB, dtype: dtype, bias: bias, addend: addend, fillA: fillA, fillB: fillB, sharedB: sharedB,
+      attributes.merging(["roundsOperands": true]) { first, _ in first }, gradients: gradients, nonFinite: nonFinite,
+      quick: quick)
   }
 
   private static let extremes: [ConformanceCase] = [
