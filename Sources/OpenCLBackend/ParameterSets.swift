@@ -46,7 +46,8 @@ extension OpenCLBackend {
 
   /// Builds every program of this backend's variants from its source, passing the cache by, and creates its kernels.
   ///
-  /// Programs with instructions of tensor cores are left out where the device has none. What is built is released again; the programs in use stay as they are.
+  /// Programs with instructions of tensor cores are left out where the device has none. What is built is released
+  /// again; the programs in use stay as they are.
   ///
   /// - Parameters:
   ///   - sets: the programs to build; those of other variants are passed over.

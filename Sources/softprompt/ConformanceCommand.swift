@@ -36,7 +36,7 @@ struct ConformanceCommand: ParsableCommand {
     help: ArgumentHelp(
       "Check other kernels than those in use: cpu, gpu, plain, or an instruction set of the CPU; or all.",
       discussion: "gpu-large uses large tiles for every product, gpu-tensor and gpu-tensor-large the kernel for tensor "
-        + "cores, their instructions computed step by step.",
+        + "cores, their instructions computed step by step; of these, products alone are checked.",
       valueName: "variant"))
   var variant: String?
 
@@ -68,7 +68,14 @@ struct ConformanceCommand: ParsableCommand {
   }
 
   private func report(_ subject: ConformanceSubject) throws -> ConformanceReport {
-    if let reason = subject.reasonToSkip {
+    let selection = vectors == nil ? try subject.selection(filter, quick: quick) : .cases(filter: filter)
+    var reasonToSkip = subject.reasonToSkip
+    var cases = filter
+    switch selection {
+    case .none: reasonToSkip = reasonToSkip ?? "none of these cases concerns them"
+    case .cases(let own): cases = own
+    }
+    if let reason = reasonToSkip {
       if !json { print("\(subject.title)\n  not run: \(reason)\n") }
       return ConformanceReport(
         device: subject.id, deviceName: subject.name, variant: subject.variant, unusable: reason, cases: [])
@@ -82,9 +89,9 @@ struct ConformanceCommand: ParsableCommand {
     var report: ConformanceReport
     if let vectors {
       let directory = URL(fileURLWithPath: vectors, isDirectory: true)
-      report = try ConformanceSuite.run(backend, vectors: directory, filter: filter, progress: show)
+      report = try ConformanceSuite.run(backend, vectors: directory, filter: cases, progress: show)
     } else {
-      report = try ConformanceSuite.run(backend, filter: filter, quick: quick, progress: show)
+      report = try ConformanceSuite.run(backend, filter: cases, quick: quick, progress: show)
       if filter == nil, !quick { report.cases += subject.builds(on: backend, progress: show) }
     }
     report.variant = subject.variant

@@ -10,6 +10,8 @@ struct ConformanceSubject {
   var name: String
   /// The kind of kernels: a variant of an OpenCL device, an instruction set of the CPU.
   var variant: String?
+  /// The one operation whose kernels are others than those of the usual form; nil for all.
+  var operation: String?
   /// Why it cannot be run, or should not.
   var reasonToSkip: String?
   /// Opens the device.
@@ -50,7 +52,7 @@ struct ConformanceSubject {
     }
   }
 
-  /// The `gpu` kernels in another form than the one that a case would get by itself.
+  /// The `gpu` products in another form than the one that a case would get by itself.
   private struct Form {
     var suffix: String
     var large = false
@@ -65,7 +67,8 @@ struct ConformanceSubject {
   private static func openCL(_ device: OpenCLDevice, _ variant: String?) throws -> [ConformanceSubject] {
     func subject(_ variant: KernelVariant, _ form: Form = Form(suffix: "")) -> ConformanceSubject {
       ConformanceSubject(
-        id: device.id, name: device.name, variant: variant.rawValue + form.suffix
+        id: device.id, name: device.name, variant: variant.rawValue + form.suffix,
+        operation: form.suffix.isEmpty ? nil : "matmul"
       ) {
         try OpenCLBackend(
           device: device,
@@ -98,6 +101,22 @@ struct ConformanceSubject {
       if let form = Form.all.first(where: { "gpu" + $0.suffix == name }) { return [subject(.gpu, form)] }
       return [subject(try KernelVariant(named: name))]
     }
+  }
+
+  /// The cases that a filter asks for and that these kernels are there for.
+  enum Selection {
+    case none
+    /// Those that this filter finds; nil for all.
+    case cases(filter: String?)
+  }
+
+  /// - Throws: `ConformanceError` for a filter that finds nothing at all.
+  func selection(_ filter: String?, quick: Bool) throws -> Selection {
+    guard let operation else { return .cases(filter: filter) }
+    let names = try ConformanceSuite.select(filter: filter, quick: quick).map(\.name)
+    let own = names.filter { $0.hasPrefix(operation + "/") }
+    guard own.count > 1 else { return own.first.map { .cases(filter: $0) } ?? .none }
+    return .cases(filter: "^(?=\(operation)/)" + (filter.map { "(?=.*?(?:\($0)))" } ?? ""))
   }
 
   /// Whether every program of these kernels builds, with every set of its parameters, as cases of a report.
