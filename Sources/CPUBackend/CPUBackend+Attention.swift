@@ -127,8 +127,8 @@ private struct AttentionForwardPass {
           c: to + column, ldc: Int64(output.ld), alpha: 1, beta: 1,
           addend: first > 0 ? UnsafePointer(to + column) : nil, ldAddend: Int64(output.ld), bias: nil)
         tiles.strip(
-          CPU_ROWS, CPU_F32, Int64(block.count), Int64(min(stripWidth, valueWidth - column)), range.count,
-          weights + first, Int64(ld), values + column, Int64(v.ld), &epilogue)
+          CPU_F32, Int64(block.count), Int64(min(stripWidth, valueWidth - column)), range.count,
+          weights + first, Int64(ld), values + column, Int64(v.ld), 0, &epilogue)
       }
       first += Int(range.count)
     }
