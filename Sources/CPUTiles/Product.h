@@ -168,11 +168,24 @@ INLINE void dot_tile(
       for (int i = 0; i < rows; i++) sums[i][j] += load_first(a + (row + i) * lda + p, k - p) * right;
     }
   }
+  float done[4][8];
+#pragma clang loop unroll(full)
+  for (int j = 0; j < count; j++) {
+    if (rows == 8) {
+      vf column[8];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 8; i++) column[i] = sums[i][j];
+      sum_lanes_of_eight(column, done[j]);
+    } else {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < rows; i++) done[j][i] = sum_lanes(sums[i][j]);
+    }
+  }
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
     for (int j = 0; j < count; j++) {
-      float v = sum_lanes(sums[i][j]) * e->alpha;
+      float v = done[j][i] * e->alpha;
       if (e->bias) v += e->bias[column + j * gap];
       if (e->addend) v += e->beta * e->addend[(row + i) * e->ldAddend + column + j * gap];
       e->c[(row + i) * e->ldc + column + j * gap] = v;

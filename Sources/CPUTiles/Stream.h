@@ -88,6 +88,11 @@ static void stream(
   }
 }
 
+static void fetch(const float *x, int64_t rows, int64_t columns, int64_t ld) {
+  for (int64_t row = 0; row < rows; row++)
+    for (int64_t column = 0; column < columns; column += 16) __builtin_prefetch(x + row * ld + column, 0, 2);
+}
+
 static void finish_sums(
     int64_t m, int64_t columns, int64_t parts, const float *sums, int64_t lds, int64_t partSize,
     const CPUEpilogue *epilogue) {

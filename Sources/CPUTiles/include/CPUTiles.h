@@ -118,6 +118,8 @@ typedef struct CPUTiles {
   void (*stream)(
       CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b,
       int64_t ldb, float *sums, int64_t lds);
+  /// Asks for rows of `columns` elements in f32, `[rows][ld]`, before they are needed.
+  void (*fetch)(const float *x, int64_t rows, int64_t columns, int64_t ld);
   /// What becomes of several such sums, `partSize` elements apart, when they are added up in order.
   void (*finishSums)(
       int64_t m, int64_t columns, int64_t parts, const float *sums, int64_t lds, int64_t partSize,
