@@ -29,9 +29,9 @@ let package = Package(
       name: "Kernels", path: "Kernels",
       resources: [
         "attention_cpu", "attention_gpu", "attention_plain", "attention_tiles", "builtins", "columns", "elementwise",
-        "functions", "lanes", "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_plain", "matmul_turned",
-        "normalization",
-        "operands", "optimizers", "pairs", "peak", "processor", "reductions", "rows", "softmax", "visibility",
+        "functions", "lanes", "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_panel", "matmul_plain",
+        "matmul_strips", "matmul_tile", "normalization", "operands", "optimizers", "pairs", "peak", "processor",
+        "reductions", "rows", "softmax", "visibility",
       ].map { .embedInCode("\($0).cl") }),
     .target(
       name: "OpenCLBackend",

@@ -3,12 +3,8 @@
 // Kernels: pack_b copies op(B) into panels [panel][k][16 COLUMN_VECTORS], zeros behind column n; unpack_b copies it back,
 // where the panels lost nothing: B in f32 without PAIRED, or in bf16 with it, not ROUNDED; pack_a rounds op(A) to bfloat16
 // and copies it to [batch][m][(k + 1) / 2] words of two neighbours, the first in the low half.
-// Build parameters:
-//   COLUMN_VECTORS   vectors of 16 columns of a panel
-//   PAIRED           panels hold bfloat16: word [panel][k / 2][column] has row k in its low half and row k + 1 in its
-//                    high half
-//   B_TYPE, ROUNDED  how B is read: see operands.cl
-// Work-group size 1; work-item (panel, block of PACKED_ROWS rows of the panel, batch) or (row of A, batch).
+// Build parameters: see matmul_panel.cl. Work-group size 1; work-item (panel, block of PACKED_ROWS rows of the panel,
+// batch) or (row of A, batch).
 
 #ifndef COLUMN_VECTORS
 #define COLUMN_VECTORS 3
@@ -16,52 +12,28 @@
 #ifndef PAIRED
 #define PAIRED 0
 #endif
-#ifndef B_TYPE
-#define B_TYPE 0
-#endif
-#ifndef ROUNDED
-#define ROUNDED 0
-#endif
 #define COLUMNS (16 * COLUMN_VECTORS)
 #define PACKED_ROWS 32
 
 #include "lanes.cl"
-#include "operands.cl"
 
 #if PAIRED
 typedef uint panel_type;
-#define PANEL_ROWS(k) (((k) + 1) / 2)
 #else
 typedef float panel_type;
-#define PANEL_ROWS(k) (k)
 #endif
-
-inline panel_type packed(const __global b_type *b, size_t row_stride, int row, int k) {
-#if PAIRED
-  const uint low = as_uint(read_b(b, row_stride * (2 * row))) >> 16;
-  return 2 * row + 1 < k ? low | (as_uint(read_b(b, row_stride * (2 * row + 1))) & 0xFFFF0000u) : low;
-#else
-  return read_b(b, row_stride * row);
-#endif
-}
+#define PANEL __global
+#include "matmul_panel.cl"
 
 __kernel void pack_b(
     TENSOR(const b_type, b), TENSOR(panel_type, panels), int n, int k, ulong b_row, ulong b_column, ulong b_batch) {
   const int panel = get_group_id(0), rows = PANEL_ROWS(k);
-  const int first = get_group_id(1) * PACKED_ROWS, end = min(rows, first + PACKED_ROWS);
-  const int left = min(COLUMNS, n - panel * COLUMNS);
-  b += b_first + get_group_id(2) * b_batch + (size_t)panel * COLUMNS * b_column;
-  panels += panels_first + (get_group_id(2) * get_num_groups(0) + panel) * (size_t)rows * COLUMNS;
-  if (b_column == 1) {
-    for (int row = first; row < end; row++)
-      for (int j = 0; j < left; j++) panels[(size_t)row * COLUMNS + j] = packed(b + j, b_row, row, k);
-  } else {
-    for (int j = 0; j < left; j++)
-      for (int row = first; row < end; row++)
-        panels[(size_t)row * COLUMNS + j] = packed(b + j * b_column, b_row, row, k);
-  }
-  for (int row = first; row < end; row++)
-    for (int j = left; j < COLUMNS; j++) panels[(size_t)row * COLUMNS + j] = 0;
+  const int first = get_group_id(1) * PACKED_ROWS, first_k = PAIRED ? 2 * first : first;
+  b += b_first + get_group_id(2) * b_batch + (size_t)panel * COLUMNS * b_column + first_k * b_row;
+  panels += panels_first + ((get_group_id(2) * get_num_groups(0) + panel) * (size_t)rows + first) * COLUMNS;
+  pack_panel(
+      panels, b, b_row, b_column, min(COLUMNS, n - panel * COLUMNS),
+      min(PAIRED ? 2 * PACKED_ROWS : PACKED_ROWS, k - first_k));
 }
 
 #if (PAIRED && B_TYPE == 1) || (!PAIRED && B_TYPE == 0)

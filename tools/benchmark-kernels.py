@@ -21,13 +21,22 @@ from benchmark_support import Measured, cores
 CASES = r"^(matmul/m=(1|16|128|512|1024),|softmax/|layerNorm/|gelu/)"
 
 
+# Seconds that short work is repeated for before it is timed, and while it is: as in `softprompt bench`.
+SHORTEST = 0.1
+
+
 def timed(body, rounds):
-    body()
-    seconds = []
-    for _ in range(rounds):
+    def run():
         begin = time.perf_counter()
         body()
-        seconds.append(time.perf_counter() - begin)
+        return time.perf_counter() - begin
+
+    warming = run()
+    while warming < SHORTEST:
+        warming += run()
+    seconds = []
+    while len(seconds) < rounds or sum(seconds) < SHORTEST:
+        seconds.append(run())
     return statistics.median(seconds)
 
 

@@ -43,7 +43,7 @@ public final class CPUBackend: ComputeBackend {
     guard count >= 1 else {
       throw ComputeError.invalidArgument(operation: "cpu", "\(count) threads")
     }
-    let memory = Int(ProcessInfo.processInfo.physicalMemory)
+    let memory = SystemMemory.byteCount
     device = DeviceDescription(
       id: "cpu", name: ProcessorName.current, kind: .cpu, memoryBytes: memory, computeUnits: cores,
       details: [("instruction set", instructionSet.name), ("threads", "\(count)")])

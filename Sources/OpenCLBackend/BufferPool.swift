@@ -134,6 +134,13 @@ final class BufferPool {
         device: device.id, requested: byteCount,
         detail: "the device's largest allocation is \(device.maximumAllocation) bytes")
     }
+    // Processors lend memory that they do not have, and stop the program when it is used.
+    if held + byteCount > device.memoryBytes { trim() }
+    guard held + byteCount <= device.memoryBytes else {
+      throw ComputeError.outOfMemory(
+        device: device.id, requested: byteCount,
+        detail: "\(counted.current) of \(device.memoryBytes) bytes are in use")
+    }
     var (handle, status) = buffer()
     if handle == nil, OpenCLStatus.isOutOfMemory(status), idleBlocks > 0 {
       trim()

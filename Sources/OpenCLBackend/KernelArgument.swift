@@ -12,6 +12,8 @@ enum KernelArgument {
   case storage(OpenCLStorage)
   /// Memory of no storage, as elements of a type.
   case buffer(DeviceBuffer, DType)
+  /// Bytes of local memory for each work-group.
+  case local(Int)
   case int(Int)
   case size(Int)
   case float(Float)
@@ -38,6 +40,9 @@ enum KernelArgument {
       try pass(UInt64(0))
     case .storage(let storage): try passMemory(try storage.buffer(), first: 0, elementSize: 4)
     case .buffer(let buffer, let type): try passMemory(buffer, first: 0, elementSize: type.byteCount)
+    case .local(let byteCount):
+      try check(clSetKernelArg(kernel, place, byteCount, nil), place)
+      place += 1
     case .int(let value): try pass(Int32(value))
     case .size(let value): try pass(UInt64(value))
     case .float(let value): try pass(value)

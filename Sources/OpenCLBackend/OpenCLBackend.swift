@@ -15,7 +15,6 @@ public final class OpenCLBackend: ComputeBackend {
   let pool: BufferPool
   let programs: ProgramStore
   let queue: CommandQueue
-  let weightCopies: WeightCopies
   let prefersLargeTiles: Bool
   let hasExactBuffers: Bool
   let allowsDotProducts: Bool
@@ -35,7 +34,6 @@ public final class OpenCLBackend: ComputeBackend {
     }
     variants = try Self.variants(for: device, options)
     openCLDevice = device
-    weightCopies = try options.weightCopies ?? OpenCLOptions.weightCopiesFromEnvironment() ?? .twice
     prefersLargeTiles = options.prefersLargeTiles
     hasExactBuffers = options.exactBuffers
     allowsDotProducts = try options.allowsDotProducts ?? OpenCLOptions.dotProductsFromEnvironment() ?? true

@@ -131,12 +131,13 @@ public enum OpenCLDevices {
       } else {
         nil
       }
+    let memory = try number(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong.self)
     return OpenCLDevice(
       id: "opencl:\(platformIndex).\(deviceIndex)", name: try text(CL_DEVICE_NAME), kind: kind,
       vendor: try text(CL_DEVICE_VENDOR), platformName: try platformText(platform, CL_PLATFORM_NAME),
       platformVersion: try platformText(platform, CL_PLATFORM_VERSION), driverVersion: try text(CL_DRIVER_VERSION),
       deviceVersion: version, languageVersion: try text(CL_DEVICE_OPENCL_C_VERSION),
-      memoryBytes: try number(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong.self),
+      memoryBytes: kind == .cpu ? min(memory, SystemMemory.byteCount) : memory,
       maximumAllocation: try number(CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong.self),
       computeUnits: try number(CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint.self),
       localMemoryBytes: try number(CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong.self),

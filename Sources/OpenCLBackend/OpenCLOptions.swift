@@ -18,9 +18,6 @@ public struct OpenCLOptions: Sendable {
   public var kernelFolder: String?
   /// Unused memory that the pool keeps, in bytes; beyond it memory goes back to the driver.
   public var poolLimit: Int?
-  /// How often a frozen weight that products repack is kept; nil for what `SOFTPROMPT_WEIGHTS` (`once` or `twice`) says,
-  /// else twice.
-  public var weightCopies: WeightCopies?
   /// Use the large tiles of the `gpu` products for every product that is not one of few rows.
   ///
   /// Otherwise only products with enough tiles to occupy the device use them, which for checking takes a lot of work.
@@ -39,7 +36,6 @@ public struct OpenCLOptions: Sendable {
   public init(
     variant: KernelVariant? = nil, cacheFolder: String? = ProgramCache.defaultFolder(),
     kernelFolder: String? = KernelLibrary.folderFromEnvironment(), poolLimit: Int? = nil,
-    weightCopies: WeightCopies? = nil,
     prefersLargeTiles: Bool = false,
     exactBuffers: Bool = ProcessInfo.processInfo.environment["SOFTPROMPT_BUFFERS"] == "exact",
     allowsDotProducts: Bool? = nil
@@ -48,7 +44,6 @@ public struct OpenCLOptions: Sendable {
     self.cacheFolder = cacheFolder
     self.kernelFolder = kernelFolder
     self.poolLimit = poolLimit
-    self.weightCopies = weightCopies
     self.prefersLargeTiles = prefersLargeTiles
     self.exactBuffers = exactBuffers
     self.allowsDotProducts = allowsDotProducts
@@ -76,27 +71,4 @@ public struct OpenCLOptions: Sendable {
       throw ComputeError.invalidArgument(operation: "SOFTPROMPT_DOT", "`\(name)` is none of on, off")
     }
   }
-
-  /// What `SOFTPROMPT_WEIGHTS` asks for.
-  ///
-  /// - Throws: `ComputeError.invalidArgument` if it is neither of the choices.
-  static func weightCopiesFromEnvironment(
-    _ environment: [String: String] = ProcessInfo.processInfo.environment
-  ) throws -> WeightCopies? {
-    guard let name = environment["SOFTPROMPT_WEIGHTS"], !name.isEmpty else { return nil }
-    guard let copies = WeightCopies(rawValue: name) else {
-      throw ComputeError.invalidArgument(operation: "SOFTPROMPT_WEIGHTS", "`\(name)` is none of once, twice")
-    }
-    return copies
-  }
-}
-
-/// How often a frozen weight is kept where products repack it.
-///
-/// In both cases the weight as it was loaded goes once it is repacked, and is made again when something else needs it.
-public enum WeightCopies: String, Sendable, Hashable, CaseIterable {
-  /// For the product and its input gradient together: the gradient takes a third longer or so.
-  case once
-  /// For each of them.
-  case twice
 }

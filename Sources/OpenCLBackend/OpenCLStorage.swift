@@ -8,6 +8,11 @@ struct DeviceBuffer {
   let start: Int
   /// As many as can be used; at least as many as were asked for.
   let capacity: Int
+
+  /// The bytes behind the first `count` ones.
+  func dropFirst(_ count: Int) -> DeviceBuffer {
+    DeviceBuffer(handle: handle, start: start + count, capacity: capacity - count)
+  }
 }
 
 /// Device memory of one tensor or of several views.
@@ -53,8 +58,9 @@ final class OpenCLStorage: Storage {
 
   /// The buffer with the contents, which are made again if they were let go.
   ///
+  /// - Parameter staying: they are not let go another time.
   /// - Throws: `ComputeError.outOfMemory`; what the device fails with.
-  func buffer() throws -> DeviceBuffer {
+  func buffer(staying: Bool = true) throws -> DeviceBuffer {
     if let held { return held }
     let buffer = try pool.take(byteCount)
     do {
@@ -63,11 +69,11 @@ final class OpenCLStorage: Storage {
       pool.giveBack(buffer)
       throw error
     }
-    (held, restoring, isNeeded) = (buffer, nil, true)
+    (held, restoring, isNeeded) = (buffer, nil, isNeeded || staying)
     return buffer
   }
 
-  /// Gives the contents back to the pool, unless something other than products turned out to need them.
+  /// Gives the contents back to the pool, unless something other than packing turned out to need them.
   ///
   /// - Parameter restore: writes them into a buffer, from what is kept instead.
   func letGo(restore: @escaping (DeviceBuffer) throws -> Void) {

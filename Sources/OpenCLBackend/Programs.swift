@@ -33,12 +33,13 @@ extension ProgramKey {
       parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": pairs.rawValue, "DOT": dot ? 1 : 0])
   }
 
-  /// The heights that turned tiles are built for.
-  static let turnedHeights = [1, 2, 4]
+  /// The heights that register tiles over strips are built for.
+  static let stripHeights = [6, 8]
 
-  static func turnedMatmul(rows: Int, vectors: Int, paired: Bool) -> ProgramKey {
-    ProgramKey(
-      file: "matmul_turned.cl", parameters: ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": paired ? 1 : 0])
+  static func stripMatmul(_ types: OperandTypes, rows: Int, vectors: Int, dot: Bool) -> ProgramKey {
+    let pairs = types.rounded ? TilePairs.both : .none
+    let tile = ["ROWS": rows, "COLUMN_VECTORS": vectors, "PAIRED": pairs.rawValue, "DOT": dot ? 1 : 0]
+    return ProgramKey(file: "matmul_strips.cl", parameters: types.parameters.merging(tile) { first, _ in first })
   }
 
   /// The kernel that makes pairs of the rows of A.
@@ -116,8 +117,9 @@ extension ProgramKey {
           TilePairs.allCases.map { tiledMatmul(rows: rows, vectors: vectors, pairs: $0, dot: false) }
             + [tiledMatmul(rows: rows, vectors: vectors, pairs: .both, dot: true)]
         }
-        programs += turnedHeights.flatMap { rows in
-          [false, true].map { turnedMatmul(rows: rows, vectors: vectors, paired: $0) }
+        programs += stripHeights.flatMap { rows in
+          types.map { stripMatmul($0, rows: rows, vectors: vectors, dot: false) }
+            + types.filter(\.rounded).map { stripMatmul($0, rows: rows, vectors: vectors, dot: true) }
         }
         programs += types.map { pack($0, vectors: vectors, paired: $0.rounded || $0.b == DType.bf16.operandNumber) }
       }

@@ -24,10 +24,10 @@ extension OpenCLBackend {
     }
   }
 
-  /// `a` is [21, 35]; `b` is [35, 50] and, for the transposed product, [50, 35].
+  /// `a` is [21, 35], or its first rows; `b` is [35, 50] and, for the transposed product, [50, 35].
   private func testMatmul(_ a: [Float], _ b: [Float]) throws {
-    let (m, k, n) = (21, 35, 50)
-    for transposeB in [false, true] {
+    let (k, n) = (35, 50)
+    for (m, transposeB) in [(21, false), (21, true), (3, false)] {
       var expected: [Double] = []
       for i in 0..<m {
         for j in 0..<n {
@@ -36,7 +36,8 @@ extension OpenCLBackend {
         }
       }
       let product = try matmul(
-        try tensor(a, [m, k]), try tensor(b, transposeB ? [n, k] : [k, n]), MatmulOptions(transposeB: transposeB))
+        try tensor(Array(a[..<(m * k)]), [m, k]), try tensor(b, transposeB ? [n, k] : [k, n]),
+        MatmulOptions(transposeB: transposeB))
       try compare("matmul", product, expected)
     }
   }

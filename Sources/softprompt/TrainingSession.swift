@@ -43,7 +43,9 @@ struct TrainingSession {
     if let state = try folder.resumableState() { try trainer.check(state, in: folder) }
     let style: ProgressReporter.Style = json ? .json : isatty(STDOUT_FILENO) == 1 ? .live : .lines
     let backend = task.backend
-    let reporter = ProgressReporter(style, memory: { backend.memory }, write: { Output.write(Data($0.utf8)) })
+    let reporter = ProgressReporter(
+      style, memory: { backend.memory }, write: { Output.write(Data($0.utf8)) },
+      warn: DeviceSelection.standardErrorNotice)
     reporter.show(
       RunHeader(
         task, model: modelName, data: dataDescription, validation: validationDescription, options: options,

@@ -101,11 +101,6 @@ import Testing
     try MemoryRequirement.check(1000, path: "m", on: device)
     let error = #expect(throws: CheckpointError.self) { try MemoryRequirement.check(1001, path: "m", on: device) }
     #expect(error.map { "\($0)" } == "m: the weights need 1001 bytes, device 'gpu' has 1000")
-    let folder = try TemporaryFolder()
-    let limit = try folder.write("900\n", to: "memory.max").path
-    let none = try folder.write("max\n", to: "unlimited").path
-    #expect(MemoryRequirement.groupLimit(files: [none, limit, "/nonexistent"]) == 900)
-    #expect(MemoryRequirement.groupLimit(files: [none]) == nil)
   }
 
   @Test func bytesThatWouldBeKept() throws {

@@ -18,14 +18,9 @@ import Testing
       try OpenCLOptions.dotProductsFromEnvironment(word.map { ["SOFTPROMPT_DOT": $0] } ?? [:])
     }
     #expect(try dot(nil) == nil && dot("") == nil && dot("on") == true && dot("off") == false)
-    func copies(_ word: String) throws -> WeightCopies? {
-      try OpenCLOptions.weightCopiesFromEnvironment(["SOFTPROMPT_WEIGHTS": word])
-    }
-    #expect(try copies("once") == .once && copies("twice") == .twice && copies("") == nil)
     for word in ["no", "OFF", "0"] {
       let error = #expect(throws: ComputeError.self) { _ = try dot(word) }
       #expect(error.map { "\($0)".contains("SOFTPROMPT_DOT") && "\($0)".contains("`\(word)`") } == true)
-      #expect(throws: ComputeError.self) { _ = try copies(word) }
     }
   }
 

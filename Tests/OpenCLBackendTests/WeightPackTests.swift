@@ -4,19 +4,19 @@ import Testing
 @testable import OpenCLBackend
 
 extension OnDevice {
-  /// Frozen weights that are kept in panels once or twice, and what was loaded no longer.
+  /// Frozen weights that products of few rows keep in panels, and what was loaded no longer.
   @Suite struct WeightPacks {
     private static let sizes = [(16, 16), (48, 48), (97, 50), (50, 131), (7, 300), (192, 5)]
 
-    private func open(_ copies: WeightCopies) throws -> OpenCLBackend? {
+    private func open() throws -> OpenCLBackend? {
       let device = try #require(Devices.all.first)
       guard KernelVariant.cpu.reasonToSkip(on: device) == nil else { return nil }
-      return try OpenCLBackend(device: device, options: OpenCLOptions(variant: .cpu, weightCopies: copies))
+      return try OpenCLBackend(device: device, options: OpenCLOptions(variant: .cpu))
     }
 
     /// Products with every width of panels, odd sizes and types, against products of a weight that is never packed.
-    @Test(arguments: WeightCopies.allCases) func productAndGradient(_ copies: WeightCopies) throws {
-      guard let backend = try open(copies) else { return }
+    @Test func productAndGradient() throws {
+      guard let backend = try open() else { return }
       for (number, (k, n)) in Self.sizes.enumerated() {
         for (dtype, rounds) in [(DType.f32, false), (.bf16, false), (.f16, false), (.f32, true), (.bf16, true)] {
           for transposeB in [false, true] {
@@ -56,29 +56,59 @@ extension OnDevice {
       }
     }
 
-    /// Copies of a weight in memory after a product and its gradient: the panels, and what was loaded where they need it.
-    @Test(arguments: WeightCopies.allCases) func memory(_ copies: WeightCopies) throws {
-      guard let backend = try open(copies) else { return }
+    /// Whether a weight is packed already changes no bit of a product.
+    @Test func sameBitsWithAndWithoutPanels() throws {
+      guard let backend = try open() else { return }
+      for (number, (k, n)) in (Self.sizes + [(2100, 50), (33, 1100)]).enumerated() {
+        for (dtype, rounds) in [(DType.f32, false), (.bf16, false), (.f16, false), (.f32, true), (.bf16, true)] {
+          for transposeB in [false, true] {
+            var random = Random(UInt64(number))
+            let weight = try Stored(random.floats(k * n), dtype).tensor(backend, transposeB ? [n, k] : [k, n])
+            let x = try backend.tensor(random.floats(21 * k), [21, k])
+            let cotangent = try backend.tensor(random.floats(21 * n), [21, n])
+            let options = MatmulOptions(transposeB: transposeB, frozen: true, roundsOperands: rounds)
+            func both(rows: Int) throws -> [[Float]] {
+              [
+                try backend.values(backend.matmul(x.rows(0..<rows), weight, options)),
+                try backend.values(backend.matmulBackwardA(cotangent.rows(0..<rows), weight, options)),
+              ]
+            }
+            let packing = try both(rows: 21)
+            #expect(backend.storage(of: weight).packs.isEmpty)
+            _ = try both(rows: 3)
+            #expect(backend.storage(of: weight).packs.count == 2)
+            let packed = try both(rows: 21)
+            #expect(packing == packed, "\(n)x\(k) \(dtype) rounded \(rounds) transposed \(transposeB)")
+          }
+        }
+      }
+    }
+
+    /// Copies of a weight in memory: the panels of few rows, and what was loaded where they need it or many rows do.
+    @Test func memory() throws {
+      guard let backend = try open() else { return }
       for (dtype, rounds, isKept) in [(DType.f32, false, false), (.bf16, false, false), (.f32, true, true)] {
-        let before = backend.memory.current
-        let weight = try Stored([Float](repeating: 0.5, count: 480 * 480), dtype).tensor(backend, [480, 480])
-        let loaded = backend.memory.current - before
-        let x = try backend.tensor([Float](repeating: 1, count: 4 * 480), [4, 480])
-        let extra = backend.memory.current - before - loaded
-        let options = MatmulOptions(frozen: true, roundsOperands: rounds)
-        _ = try backend.matmul(x, weight, options)
-        _ = try backend.matmulBackwardA(x, weight, options)
-        let panels = (dtype == .f32 && rounds ? loaded / 2 : loaded) * (copies == .once ? 1 : 2)
-        let kept = backend.memory.current - before - extra
-        // Sizes are rounded up by an eighth at most.
-        let wanted = panels + (isKept ? loaded : 0)
-        #expect(abs(kept - wanted) <= wanted / 8, "\(dtype) \(rounds): \(kept) bytes instead of \(wanted)")
+        for rows in [4, 20] {
+          let before = backend.memory.current
+          let weight = try Stored([Float](repeating: 0.5, count: 480 * 480), dtype).tensor(backend, [480, 480])
+          let loaded = backend.memory.current - before
+          let x = try backend.tensor([Float](repeating: 1, count: rows * 480), [rows, 480])
+          let extra = backend.memory.current - before - loaded
+          let options = MatmulOptions(frozen: true, roundsOperands: rounds)
+          _ = try backend.matmul(x, weight, options)
+          _ = try backend.matmulBackwardA(x, weight, options)
+          let panels = rows > 16 ? 0 : (dtype == .f32 && rounds ? loaded / 2 : loaded) * 2
+          let kept = backend.memory.current - before - extra
+          // Sizes are rounded up by an eighth at most.
+          let wanted = panels + (isKept || rows > 16 ? loaded : 0)
+          #expect(abs(kept - wanted) <= wanted / 8, "\(rows) \(dtype) \(rounds): \(kept) bytes instead of \(wanted)")
+        }
       }
     }
 
     /// A table that is gathered from and multiplied with, as a tied embedding is, comes back once and stays.
-    @Test(arguments: WeightCopies.allCases) func otherUses(_ copies: WeightCopies) throws {
-      guard let backend = try open(copies) else { return }
+    @Test func otherUses() throws {
+      guard let backend = try open() else { return }
       var random = Random(3)
       let values = random.floats(60 * 48)
       let table = try backend.tensor(values, [60, 48])

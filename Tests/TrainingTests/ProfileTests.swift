@@ -9,7 +9,8 @@ import Testing
 /// Runs that are measured, or keep less, and compute the same.
 @Suite struct ProfileTests {
   private static func train(
-    _ backend: any ComputeBackend, profile: Profile? = nil, recomputes: Bool = false
+    _ backend: any ComputeBackend, profile: Profile? = nil, recomputes: Bool = false,
+    onEvent: @escaping (TrainingEvent) -> Void = { _ in }
   ) throws -> [Float] {
     let setup = try Setup(backend)
     var options = TrainingOptions()
@@ -19,6 +20,7 @@ import Testing
     options.recomputesLayers = recomputes
     let trainer = try Trainer(setup.prompted, data: setup.data, validation: setup.data, options: options)
     trainer.profile = profile
+    trainer.onEvent = onEvent
     let folder = try TemporaryFolder()
     _ = try trainer.run(
       in: RunFolder(path: folder.path("run"), resumes: false), files: setup.files, configuration: "")
@@ -55,5 +57,40 @@ import Testing
 
   @Test(arguments: Backends.available) func `recomputation changes nothing`(_ device: TestBackend) throws {
     #expect(try Self.train(device.make(), recomputes: true) == Self.train(device.make()))
+  }
+
+  @Test(arguments: Backends.available) func `recomputation begins where memory is short`(_ device: TestBackend) throws {
+    func run(_ limit: Int, recomputes: Bool) throws -> (prompt: [Float], peak: Int, events: [Int]) {
+      let backend = NarrowBackend(try device.make(), limit: limit)
+      var events: [Int] = []
+      let prompt = try Self.train(backend, recomputes: recomputes) {
+        if case .recomputing(let step, let reason) = $0, reason.contains("cannot allocate") { events.append(step) }
+      }
+      return (prompt, backend.memory.peak, events)
+    }
+    let (all, least) = (try run(.max, recomputes: false), try run(.max, recomputes: true))
+    #expect(least.peak < all.peak && all.events.isEmpty && least.events.isEmpty)
+    let short = try run((least.peak + all.peak) / 2, recomputes: false)
+    #expect(short.prompt == all.prompt && short.events == [1])
+    // With even less there is nothing left to do.
+    #expect(throws: ComputeError.self) { _ = try run(least.peak / 2, recomputes: false) }
+  }
+}
+
+/// A backend that has less memory than its device.
+private final class NarrowBackend: ForwardingBackend {
+  private let limit: Int
+
+  init(_ base: any ComputeBackend, limit: Int) {
+    self.limit = limit
+    super.init(base)
+  }
+
+  override func allocate(_ shape: Shape, _ dtype: DType) throws -> Tensor {
+    let byteCount = shape.count * dtype.byteCount
+    guard byteCount <= limit - memory.current else {
+      throw ComputeError.outOfMemory(device: device.id, requested: byteCount, detail: "\(limit) bytes are allowed")
+    }
+    return try super.allocate(shape, dtype)
   }
 }

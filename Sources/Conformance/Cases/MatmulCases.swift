@@ -118,6 +118,12 @@ extension CaseTable {
     product("", m: 1000, n: 1, k: 33),
     product("cancelling", m: 17, n: 19, k: 48, fillA: .cancelling, quick: true),
     product("cancelling", m: 8, n: 96, k: 255, fillA: .cancelling, fillB: .constant(3)),
+    // More than processors pack at a time; the first also where local memory is 32 KiB.
+    product("C,in-place", m: 17, n: 33, k: 190, addend: true, ["inPlace": true], quick: true),
+    product("C,alpha=2,beta=0.5", m: 18, n: 50, k: 2100, bias: true, addend: true, ["alpha": 2, "beta": 0.5]),
+    product("C,in-place", m: 25, n: 33, k: 1100, transposeB: true, addend: true, ["inPlace": true]),
+    product("rounded,bf16,frozen", m: 33, n: 65, k: 2501, dtype: .bf16, ["roundsOperands": true, "frozen": true]),
+    product("rounded", m: 33, n: 50, k: 1301, transposeA: true, transposeB: true, ["roundsOperands": true]),
     product("denormal", m: 9, n: 17, k: 20, fillA: .denormal, fillB: .normal(deviation: 1000), quick: true),
     product("equal", m: 9, n: 33, k: 1000, fillA: .constant(0.1), fillB: .constant(0.7)),
     product(

@@ -27,6 +27,8 @@ public final class Trainer {
 
   private let schedule: LearningRateSchedule
   private var order: DataOrder
+  /// Asked for, or found necessary.
+  private var recomputesLayers: Bool
 
   /// Where nothing is trainable (in-context learning), a run takes no steps: it validates and writes its files.
   public init(
@@ -40,6 +42,7 @@ public final class Trainer {
     schedule = LearningRateSchedule(
       shape: options.schedule, peak: options.learningRate, warmupSteps: options.warmupSteps, totalSteps: totalSteps)
     order = DataOrder(count: data.count, mixture: data.mixture, options: options)
+    recomputesLayers = options.recomputesLayers
   }
 
   /// - Throws: `TrainingError.output` if a state was made with other data or another seed.
@@ -160,8 +163,7 @@ public final class Trainer {
     -> (loss: Double, norm: Double)
   {
     let backend = objective.backend
-    let gradient = try StepGradient(
-      objective, batches, step: number, recomputesLayers: options.recomputesLayers, profile: profile)
+    let gradient = try gradient(number, batches)
     let norm = try phase("norm") { try gradient.norm(on: backend) }
     guard gradient.loss.isFinite, norm.isFinite else {
       throw NonFiniteSearch.explain(step: number, objective: objective, batches, loss: gradient.loss, norm: norm)
@@ -174,6 +176,23 @@ public final class Trainer {
       try optimizer.step(number, learningRate: rate, gradients: clipped.gradients)
     }
     return (gradient.loss, norm)
+  }
+
+  /// Keeps no values inside the layers from the first step on for which the device's memory is too short otherwise: the
+  /// gradient has the same bits, and takes longer.
+  private func gradient(_ number: Int, _ batches: [[EncodedExample]]) throws -> StepGradient {
+    func compute() throws -> StepGradient {
+      try StepGradient(objective, batches, step: number, recomputesLayers: recomputesLayers, profile: profile)
+    }
+    do {
+      return try compute()
+    } catch ComputeError.outOfMemory(let device, let requested, let detail) where !recomputesLayers {
+      recomputesLayers = true
+      onEvent(
+        .recomputing(
+          step: number, reason: "\(ComputeError.outOfMemory(device: device, requested: requested, detail: detail))"))
+    }
+    return try compute()
   }
 
   // MARK: - Validation

@@ -14,6 +14,7 @@ public final class ProgressReporter {
   private let style: Style
   private let memory: () -> MemoryUsage
   private let write: (String) -> Void
+  private let warn: (String) -> Void
   private let clock = ContinuousClock()
   private var lastDrawn: ContinuousClock.Instant?
   private var liveWidth = 0
@@ -22,10 +23,15 @@ public final class ProgressReporter {
   /// - Parameters:
   ///   - memory: the device's usage, asked for when it is shown.
   ///   - write: receives text for standard output.
-  public init(_ style: Style, memory: @escaping () -> MemoryUsage, write: @escaping (String) -> Void) {
+  ///   - warn: receives lines that must be seen whatever the style is.
+  public init(
+    _ style: Style, memory: @escaping () -> MemoryUsage, write: @escaping (String) -> Void,
+    warn: @escaping (String) -> Void
+  ) {
     self.style = style
     self.memory = memory
     self.write = write
+    self.warn = warn
   }
 
   /// Shows the lines before the first step.
@@ -40,6 +46,8 @@ public final class ProgressReporter {
     case .resumed(let step, let total):
       guard style != .json else { return }
       put("resumed after step \(step) of \(total)")
+    case .recomputing(let step, let reason):
+      warn("step \(step): \(reason); from here on layers are computed again for the gradient, as with --recompute")
     case .step(let report): show(report)
     case .validation(let report):
       if style == .json { return write(report.line.json + "\n") }

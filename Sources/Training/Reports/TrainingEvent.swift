@@ -2,6 +2,9 @@
 public enum TrainingEvent: Sendable {
   /// The run goes on after so many steps.
   case resumed(step: Int, of: Int)
+  /// From this step on values inside the layers are computed again for the gradient, because memory is too short to
+  /// keep them.
+  case recomputing(step: Int, reason: String)
   /// A step is done.
   case step(StepReport)
   /// A validation is done.
