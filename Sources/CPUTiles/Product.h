@@ -281,7 +281,7 @@ TALL_DOTS_OF(CPU_F32)
 TALL_DOTS_OF(CPU_BF16)
 TALL_DOTS_OF(CPU_F16)
 
-/// More than four rows of A: eight at a time stay in the nearest cache while all rows of B, which fit the next one, pass.
+/// More than four rows of A: eight at a time stay in the nearest cache while all rows of B, which fit the next, pass.
 static void tall_dots(
     CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
     const CPUEpilogue *epilogue) {

@@ -104,8 +104,9 @@ typedef struct CPUTiles {
 
   // Products (Product.h)
 
-  /// An `[m, columns]` strip of a product, `columns <= tileColumns`, of A `[m][lda]` and B `[k][ldb]`, which is readable
-  /// up to the next multiple of `lanes` columns. Memory is asked for what lies `ahead` rows of B further, if not 0.
+  /// An `[m, columns]` strip of a product, `columns <= tileColumns`, of A `[m][lda]` and B `[k][ldb]`, which is
+  /// readable up to the next multiple of `lanes` columns. Memory is asked for what lies `ahead` rows of B further, if
+  /// not 0.
   void (*strip)(
       CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b,
       int64_t ldb, int64_t ahead, const CPUEpilogue *epilogue);
