@@ -43,6 +43,8 @@ extension CPUBackend {
 private struct AttentionForwardPass {
   /// Up to here a block's scores lie in rows.
   static let fewQueries = 4
+  /// Rows of keys, and of values, that are asked for at once, at most: they fit the second-level cache.
+  static let fetchedRows: Int64 = 512
   /// Blocks of a segment that one task takes, at most.
   static let blocksOfTask = 4
 
@@ -75,6 +77,14 @@ private struct AttentionForwardPass {
   func runInRows(_ block: QueryBlock, head: Int, bias: UnsafePointer<Float>?, worker: Int) {
     let (tiles, keyCount) = (backend.tiles, block.keyCount)
     let scores = backend.workers.floats(block.count * keyCount, worker: worker)
+    // A head's part of a row is short and the next row far away: the processor does not see them coming.
+    for range in block.keys {
+      for (matrix, width) in [(k, q.headWidth), (v, output.headWidth)] {
+        tiles.fetch(
+          matrix.at(row: Int(range.row), head: keyValueHead(head)), min(range.count, Self.fetchedRows), Int64(width),
+          Int64(matrix.ld))
+      }
+    }
     var first = 0
     for range in block.keys {
       var epilogue = CPUEpilogue(
@@ -127,8 +137,8 @@ private struct AttentionForwardPass {
           c: to + column, ldc: Int64(output.ld), alpha: 1, beta: 1,
           addend: first > 0 ? UnsafePointer(to + column) : nil, ldAddend: Int64(output.ld), bias: nil)
         tiles.strip(
-          CPU_ROWS, CPU_F32, Int64(block.count), Int64(min(stripWidth, valueWidth - column)), range.count,
-          weights + first, Int64(ld), values + column, Int64(v.ld), &epilogue)
+          CPU_F32, Int64(block.count), Int64(min(stripWidth, valueWidth - column)), range.count,
+          weights + first, Int64(ld), values + column, Int64(v.ld), 0, &epilogue)
       }
       first += Int(range.count)
     }

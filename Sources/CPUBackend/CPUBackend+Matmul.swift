@@ -114,8 +114,8 @@ extension CPUBackend {
           Int64(plan.stripColumns))
         var epilogue = finish.epilogue(matrix, rows.lowerBound, columns.lowerBound, isFirst: block == 0)
         tiles.strip(
-          CPU_ROWS, CPU_F32, Int64(rows.count), Int64(columns.count), Int64(depths.count),
-          a + (matrix * m + rows.lowerBound) * k + depths.lowerBound, Int64(k), packed, Int64(plan.stripColumns),
+          CPU_F32, Int64(rows.count), Int64(columns.count), Int64(depths.count),
+          a + (matrix * m + rows.lowerBound) * k + depths.lowerBound, Int64(k), packed, Int64(plan.stripColumns), 0,
           &epilogue)
       }
       finish.activate(tiles, matrix, rows, columns)
@@ -188,35 +188,72 @@ extension CPUBackend {
     withExtendedLifetime(memory) {}
   }
 
-  /// Few rows: every element of B is read once, in place.
+  /// Few rows: every element of B is read from memory once, in place, by tasks of some columns each.
   private func skinnyMatmul(
     _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
   ) {
     let (m, n, k) = (problem.m, problem.n, problem.k)
-    let width = b.transposed ? 256 : Int(tiles.tileColumns)
+    let width = SkinnyPlan.columns(problem, tiles: tiles, threads: workers.count)
     let perMatrix = (n + width - 1) / width
     workers.run(problem.batch * perMatrix) { task, worker in
-      let (matrix, strip) = (task / perMatrix, task % perMatrix)
-      let columns = strip * width..<min(n, (strip + 1) * width)
+      let (matrix, chunk) = (task / perMatrix, task % perMatrix)
+      let columns = chunk * width..<min(n, (chunk + 1) * width)
       let left = a + matrix * m * k
-      var right = b.at(matrix: matrix, row: 0, column: columns.lowerBound)
-      var epilogue = finish.epilogue(matrix, 0, columns.lowerBound, isFirst: true)
       if b.transposed {
+        var epilogue = finish.epilogue(matrix, 0, columns.lowerBound, isFirst: true)
         tiles.dots(
-          b.element, Int64(m), Int64(columns.count), Int64(k), left, Int64(k), right, Int64(b.ld), &epilogue)
-      } else if columns.count % Int(tiles.lanes) == 0 {
-        tiles.strip(
-          CPU_ROWS, b.element, Int64(m), Int64(columns.count), Int64(k), left, Int64(k), right, Int64(b.ld),
-          &epilogue)
+          b.element, Int64(m), Int64(columns.count), Int64(k), left, Int64(k),
+          b.at(matrix: matrix, row: 0, column: columns.lowerBound), Int64(b.ld), &epilogue)
       } else {
-        let packed = workers.floats(k * width, worker: worker)
-        tiles.pack(b.element, 0, 0, Int64(columns.count), Int64(k), right, Int64(b.ld), packed, Int64(width))
-        right = UnsafeRawPointer(packed)
-        tiles.strip(
-          CPU_ROWS, CPU_F32, Int64(m), Int64(columns.count), Int64(k), left, Int64(k), right, Int64(width), &epilogue)
+        skinnyStrips(problem, matrix, columns, left, b, finish, worker: worker)
       }
       finish.activate(tiles, matrix, 0..<m, columns)
     }
+  }
+
+  /// Some columns of a product with B not transposed.
+  ///
+  /// Blocks of B's rows pass one after the other; while one is in the second-level cache, the next comes from memory.
+  private func skinnyStrips(
+    _ problem: MatmulProblem, _ matrix: Int, _ columns: Range<Int>, _ a: UnsafeMutablePointer<Float>,
+    _ b: RightOperand, _ finish: Finish, worker: Int
+  ) {
+    let (m, k, strip) = (Int64(problem.m), problem.k, Int(tiles.tileColumns))
+    for first in stride(from: 0, to: max(k, 1), by: SkinnyPlan.depth) {
+      let depth = min(SkinnyPlan.depth, k - first)
+      let ahead = first + SkinnyPlan.depth < k ? SkinnyPlan.depth : 0
+      for column in stride(from: columns.lowerBound, to: columns.upperBound, by: strip) {
+        let count = min(strip, columns.upperBound - column)
+        var epilogue = finish.epilogue(matrix, 0, column, isFirst: first == 0)
+        let right = b.at(matrix: matrix, row: first, column: column)
+        if count % Int(tiles.lanes) == 0 {
+          tiles.strip(
+            b.element, m, Int64(count), Int64(depth), a + first, Int64(k), right, Int64(b.ld), Int64(ahead), &epilogue)
+        } else {
+          // The last vector would reach beyond the row.
+          let packed = workers.floats(SkinnyPlan.depth * strip, worker: worker)
+          tiles.pack(b.element, 0, 0, Int64(count), Int64(depth), right, Int64(b.ld), packed, Int64(strip))
+          tiles.strip(CPU_F32, m, Int64(count), Int64(depth), a + first, Int64(k), packed, Int64(strip), 0, &epilogue)
+        }
+      }
+    }
+  }
+}
+
+/// How a product of few rows is cut into tasks that read B in place; the cut changes no result.
+private enum SkinnyPlan {
+  /// Rows of B that pass together: those of one task and the next ones fit the second-level cache.
+  static let depth = 64
+  /// Columns of a task with B not transposed, at most.
+  private static let widest = 768
+  /// Columns of a task with B transposed: rows of B.
+  private static let rows = 96
+
+  static func columns(_ problem: MatmulProblem, tiles: CPUTiles, threads: Int) -> Int {
+    if problem.transposeB { return rows }
+    let strip = Int(tiles.tileColumns)
+    let tasks = max((problem.n + widest - 1) / widest, 2 * threads / problem.batch, 1)
+    return ((problem.n + tasks - 1) / tasks + strip - 1) / strip * strip
   }
 }
 
@@ -224,11 +261,12 @@ extension CPUBackend {
 ///
 /// The blocks depend on the shape alone, and so do the sums.
 private struct StreamPlan {
-  static let tallest = 16
-  /// Columns of a task: the sums of all rows fit the second-level cache, and a row of B is kilobytes of memory.
-  private static let widest = 2048
-  /// Rows of B in a task: fewer where their sums are soon added up.
-  private static func deepest(_ m: Int) -> Int { m <= 4 ? 96 : 384 }
+  /// With more rows arithmetic takes longer than memory, and registers should keep the sums.
+  static let tallest = 4
+  /// Columns of a task: whole rows where possible, so that a task is consecutive memory.
+  private static let widest = 8192
+  /// Rows of B in a task.
+  private static let deepest = 96
 
   let depth: Int
   let blocks: Int
@@ -238,8 +276,7 @@ private struct StreamPlan {
   let stride: Int
 
   init(_ problem: MatmulProblem) {
-    let deepest = Self.deepest(problem.m)
-    blocks = max(1, (problem.k + deepest - 1) / deepest)
+    blocks = max(1, (problem.k + Self.deepest - 1) / Self.deepest)
     depth = ((problem.k + blocks - 1) / blocks + 7) / 8 * 8
     chunks = (problem.n + Self.widest - 1) / Self.widest
     chunkColumns = ((problem.n + chunks - 1) / chunks + 15) / 16 * 16

@@ -23,23 +23,29 @@ INLINE void finish_vector(const CPUEpilogue *e, int64_t row, int64_t column, vf 
 }
 
 /// `rows` by `vectors` sums in registers; the constants are known where this is inlined, so every loop but the one
-/// over k disappears.
+/// over k disappears. With `fetches`, the rows of B that lie `ahead` bytes further are asked for, into the second-level
+/// cache.
 INLINE void tile(
-    const int rows, const int vectors, const int order, const int element, int64_t row, int64_t columns, int64_t k,
-    const float *a, int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *epilogue) {
+    const int rows, const int vectors, const int fetches, const int element, int64_t row, int64_t columns, int64_t k,
+    const float *a, int64_t lda, const void *b, int64_t ldb, int64_t ahead, const CPUEpilogue *epilogue) {
+  const int width = element == CPU_F32 ? 4 : 2;
   vf sums[8][3];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) sums[i][j] = (vf){};
-  const float *first = order == CPU_ROWS ? a + row * lda : a + row;
+  const float *first = a + row * lda;
   for (int64_t p = 0; p < k; p++) {
+    if (fetches)
+#pragma clang loop unroll(full)
+      for (int byte = 0; byte < vectors * LANES * width; byte += 64)
+        __builtin_prefetch((const char *)b + p * ldb * width + ahead + byte, 0, 2);
     vf right[3];
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) right[j] = load_element(b, p * ldb + j * LANES, element);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
-      vf left = splat(order == CPU_ROWS ? first[i * lda + p] : first[p * lda + i]);
+      vf left = splat(first[i * lda + p]);
 #pragma clang loop unroll(full)
       for (int j = 0; j < vectors; j++) sums[i][j] = left * right[j] + sums[i][j];
     }
@@ -52,75 +58,88 @@ INLINE void tile(
 }
 
 typedef void (*tile_function)(
-    int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
+    int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb, int64_t ahead,
     const CPUEpilogue *epilogue);
 
-#define TILE_NAME(order, element, rows, vectors) tile_##order##_##element##_##rows##_##vectors
-#define TILE(order, element, rows, vectors)                                                                  \
-  static void TILE_NAME(order, element, rows, vectors)(                                                      \
+#define TILE_NAME(fetches, element, rows, vectors) tile_##fetches##_##element##_##rows##_##vectors
+#define TILE(fetches, element, rows, vectors)                                                                \
+  static void TILE_NAME(fetches, element, rows, vectors)(                                                    \
       int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,      \
-      const CPUEpilogue *epilogue) {                                                                         \
-    tile(rows, vectors, order, element, row, columns, k, a, lda, b, ldb, epilogue);                          \
+      int64_t ahead, const CPUEpilogue *epilogue) {                                                          \
+    tile(rows, vectors, fetches, element, row, columns, k, a, lda, b, ldb, ahead, epilogue);                 \
   }
 #if TILE_ROWS == 8
-#define TILES_OF_WIDTH(order, element, vectors)                                                              \
-  TILE(order, element, 1, vectors) TILE(order, element, 2, vectors) TILE(order, element, 3, vectors)         \
-  TILE(order, element, 4, vectors) TILE(order, element, 5, vectors) TILE(order, element, 6, vectors)         \
-  TILE(order, element, 7, vectors) TILE(order, element, 8, vectors)                                          \
-  static const tile_function tiles_##order##_##element##_##vectors[] = {                                     \
-      TILE_NAME(order, element, 1, vectors), TILE_NAME(order, element, 2, vectors),                          \
-      TILE_NAME(order, element, 3, vectors), TILE_NAME(order, element, 4, vectors),                          \
-      TILE_NAME(order, element, 5, vectors), TILE_NAME(order, element, 6, vectors),                          \
-      TILE_NAME(order, element, 7, vectors), TILE_NAME(order, element, 8, vectors)};
+#define TILES_OF_WIDTH(fetches, element, vectors)                                                            \
+  TILE(fetches, element, 1, vectors) TILE(fetches, element, 2, vectors) TILE(fetches, element, 3, vectors)   \
+  TILE(fetches, element, 4, vectors) TILE(fetches, element, 5, vectors) TILE(fetches, element, 6, vectors)   \
+  TILE(fetches, element, 7, vectors) TILE(fetches, element, 8, vectors)                                      \
+  static const tile_function tiles_##fetches##_##element##_##vectors[] = {                                   \
+      TILE_NAME(fetches, element, 1, vectors), TILE_NAME(fetches, element, 2, vectors),                      \
+      TILE_NAME(fetches, element, 3, vectors), TILE_NAME(fetches, element, 4, vectors),                      \
+      TILE_NAME(fetches, element, 5, vectors), TILE_NAME(fetches, element, 6, vectors),                      \
+      TILE_NAME(fetches, element, 7, vectors), TILE_NAME(fetches, element, 8, vectors)};
 #else
-#define TILES_OF_WIDTH(order, element, vectors)                                                              \
-  TILE(order, element, 1, vectors) TILE(order, element, 2, vectors) TILE(order, element, 3, vectors)         \
-  TILE(order, element, 4, vectors) TILE(order, element, 5, vectors) TILE(order, element, 6, vectors)         \
-  static const tile_function tiles_##order##_##element##_##vectors[] = {                                     \
-      TILE_NAME(order, element, 1, vectors), TILE_NAME(order, element, 2, vectors),                          \
-      TILE_NAME(order, element, 3, vectors), TILE_NAME(order, element, 4, vectors),                          \
-      TILE_NAME(order, element, 5, vectors), TILE_NAME(order, element, 6, vectors)};
+#define TILES_OF_WIDTH(fetches, element, vectors)                                                            \
+  TILE(fetches, element, 1, vectors) TILE(fetches, element, 2, vectors) TILE(fetches, element, 3, vectors)   \
+  TILE(fetches, element, 4, vectors) TILE(fetches, element, 5, vectors) TILE(fetches, element, 6, vectors)   \
+  static const tile_function tiles_##fetches##_##element##_##vectors[] = {                                   \
+      TILE_NAME(fetches, element, 1, vectors), TILE_NAME(fetches, element, 2, vectors),                      \
+      TILE_NAME(fetches, element, 3, vectors), TILE_NAME(fetches, element, 4, vectors),                      \
+      TILE_NAME(fetches, element, 5, vectors), TILE_NAME(fetches, element, 6, vectors)};
 #endif
 #if TILE_VECTORS == 3
-#define TILES(order, element)                                                                                \
-  TILES_OF_WIDTH(order, element, 1) TILES_OF_WIDTH(order, element, 2) TILES_OF_WIDTH(order, element, 3)      \
-  static const tile_function *const tiles_##order##_##element[] = {                                          \
-      tiles_##order##_##element##_1, tiles_##order##_##element##_2, tiles_##order##_##element##_3};
+#define TILES(fetches, element)                                                                              \
+  TILES_OF_WIDTH(fetches, element, 1) TILES_OF_WIDTH(fetches, element, 2) TILES_OF_WIDTH(fetches, element, 3)\
+  static const tile_function *const tiles_##fetches##_##element[] = {                                        \
+      tiles_##fetches##_##element##_1, tiles_##fetches##_##element##_2, tiles_##fetches##_##element##_3};
 #else
-#define TILES(order, element)                                                                                \
-  TILES_OF_WIDTH(order, element, 1) TILES_OF_WIDTH(order, element, 2)                                        \
-  static const tile_function *const tiles_##order##_##element[] = {                                          \
-      tiles_##order##_##element##_1, tiles_##order##_##element##_2};
+#define TILES(fetches, element)                                                                              \
+  TILES_OF_WIDTH(fetches, element, 1) TILES_OF_WIDTH(fetches, element, 2)                                    \
+  static const tile_function *const tiles_##fetches##_##element[] = {                                        \
+      tiles_##fetches##_##element##_1, tiles_##fetches##_##element##_2};
 #endif
 
-TILES(CPU_ROWS, CPU_F32)
-TILES(CPU_ROWS, CPU_BF16)
-TILES(CPU_ROWS, CPU_F16)
-TILES(CPU_COLUMNS, CPU_F32)
+TILES(0, CPU_F32)
+TILES(0, CPU_BF16)
+TILES(0, CPU_F16)
+// Only whole strips are worth it.
+#define WHOLE_TILES(element, vectors) TILES_OF_WIDTH(1, element, vectors)
+WHOLE_TILES(CPU_F32, TILE_VECTORS)
+WHOLE_TILES(CPU_BF16, TILE_VECTORS)
+WHOLE_TILES(CPU_F16, TILE_VECTORS)
+
+#define WHOLE_STRIPS_OF(element, vectors) tiles_1_##element##_##vectors
+#define WHOLE_STRIPS(element, vectors) WHOLE_STRIPS_OF(element, vectors)
 
 static void strip(
-    CPUOrder order, CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda,
-    const void *b, int64_t ldb, const CPUEpilogue *epilogue) {
+    CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
+    int64_t ahead, const CPUEpilogue *epilogue) {
   int64_t width = (columns + LANES - 1) / LANES - 1;
-  const tile_function *of_height = order == CPU_COLUMNS ? tiles_CPU_COLUMNS_CPU_F32[width]
-      : element == CPU_F32                              ? tiles_CPU_ROWS_CPU_F32[width]
-      : element == CPU_BF16                             ? tiles_CPU_ROWS_CPU_BF16[width]
-                                                        : tiles_CPU_ROWS_CPU_F16[width];
+  const tile_function *of_height = element == CPU_F32 ? tiles_0_CPU_F32[width]
+      : element == CPU_BF16                           ? tiles_0_CPU_BF16[width]
+                                                      : tiles_0_CPU_F16[width];
+  const tile_function *first_of_height = ahead == 0 || width + 1 < TILE_VECTORS ? of_height
+      : element == CPU_F32  ? WHOLE_STRIPS(CPU_F32, TILE_VECTORS)
+      : element == CPU_BF16 ? WHOLE_STRIPS(CPU_BF16, TILE_VECTORS)
+                            : WHOLE_STRIPS(CPU_F16, TILE_VECTORS);
+  const int64_t bytes = ahead * ldb * (element == CPU_F32 ? 4 : 2);
   // Heights differ by one at most, so that no thin tile is left over.
   int64_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
   int64_t row = 0;
   for (int64_t t = 0; t < tiles; t++) {
     int64_t rows = m / tiles + (t < m % tiles);
-    of_height[rows - 1](row, columns, k, a, lda, b, ldb, epilogue);
+    (t == 0 ? first_of_height : of_height)[rows - 1](row, columns, k, a, lda, b, ldb, bytes, epilogue);
     row += rows;
   }
 }
 
-/// `rows` by `count` sums along rows of both operands, those of B `gap` rows apart, lanes added up at the end.
+/// `rows` by `count` sums along rows of both operands, those of B `gap` rows apart, lanes added up at the end. With
+/// `fetches`, the next `count` rows of B are asked for.
 INLINE void dot_tile(
-    const int rows, const int count, const int element, int64_t row, int64_t column, int64_t gap, int64_t k,
-    const float *a, int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *e) {
-  vf sums[4][4];
+    const int rows, const int count, const int fetches, const int element, int64_t row, int64_t column, int64_t gap,
+    int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb, const CPUEpilogue *e) {
+  const int width = element == CPU_F32 ? 4 : 2;
+  vf sums[8][4];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
@@ -128,6 +147,10 @@ INLINE void dot_tile(
   int64_t p = 0;
   for (; p + LANES <= k; p += LANES) {
     vf right[4];
+    if (fetches)
+#pragma clang loop unroll(full)
+      for (int j = 0; j < count; j++)
+        __builtin_prefetch((const char *)b + ((column + (j + count) * gap) * ldb + p) * width, 0, 2);
 #pragma clang loop unroll(full)
     for (int j = 0; j < count; j++) right[j] = load_element(b, (column + j * gap) * ldb + p, element);
 #pragma clang loop unroll(full)
@@ -145,11 +168,24 @@ INLINE void dot_tile(
       for (int i = 0; i < rows; i++) sums[i][j] += load_first(a + (row + i) * lda + p, k - p) * right;
     }
   }
+  float done[4][8];
+#pragma clang loop unroll(full)
+  for (int j = 0; j < count; j++) {
+    if (rows == 8) {
+      vf column[8];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 8; i++) column[i] = sums[i][j];
+      sum_lanes_of_eight(column, done[j]);
+    } else {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < rows; i++) done[j][i] = sum_lanes(sums[i][j]);
+    }
+  }
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
     for (int j = 0; j < count; j++) {
-      float v = sum_lanes(sums[i][j]) * e->alpha;
+      float v = done[j][i] * e->alpha;
       if (e->bias) v += e->bias[column + j * gap];
       if (e->addend) v += e->beta * e->addend[(row + i) * e->ldAddend + column + j * gap];
       e->c[(row + i) * e->ldc + column + j * gap] = v;
@@ -162,14 +198,14 @@ INLINE void dot_tile(
       int64_t ldb, const CPUEpilogue *e) {                                                                   \
     int64_t j = 0;                                                                                           \
     if (element == CPU_F32) {                                                                                \
-      if (n == 4) dot_tile(rows, 4, CPU_F32, row, 0, gap, k, a, lda, b, ldb, e);                             \
-      else for (; j < n; j++) dot_tile(rows, 1, CPU_F32, row, j, 1, k, a, lda, b, ldb, e);                   \
+      if (n == 4) dot_tile(rows, 4, 0, CPU_F32, row, 0, gap, k, a, lda, b, ldb, e);                             \
+      else for (; j < n; j++) dot_tile(rows, 1, 0, CPU_F32, row, j, 1, k, a, lda, b, ldb, e);                   \
     } else if (element == CPU_BF16) {                                                                        \
-      if (n == 4) dot_tile(rows, 4, CPU_BF16, row, 0, gap, k, a, lda, b, ldb, e);                            \
-      else for (; j < n; j++) dot_tile(rows, 1, CPU_BF16, row, j, 1, k, a, lda, b, ldb, e);                  \
+      if (n == 4) dot_tile(rows, 4, 0, CPU_BF16, row, 0, gap, k, a, lda, b, ldb, e);                            \
+      else for (; j < n; j++) dot_tile(rows, 1, 0, CPU_BF16, row, j, 1, k, a, lda, b, ldb, e);                  \
     } else {                                                                                                 \
-      if (n == 4) dot_tile(rows, 4, CPU_F16, row, 0, gap, k, a, lda, b, ldb, e);                             \
-      else for (; j < n; j++) dot_tile(rows, 1, CPU_F16, row, j, 1, k, a, lda, b, ldb, e);                   \
+      if (n == 4) dot_tile(rows, 4, 0, CPU_F16, row, 0, gap, k, a, lda, b, ldb, e);                             \
+      else for (; j < n; j++) dot_tile(rows, 1, 0, CPU_F16, row, j, 1, k, a, lda, b, ldb, e);                   \
     }                                                                                                        \
   }
 DOT_ROWS(1) DOT_ROWS(2) DOT_ROWS(3) DOT_ROWS(4)
@@ -218,6 +254,49 @@ INLINE void dot_row(
   }
 DOT_ROW(1) DOT_ROW(2) DOT_ROW(3) DOT_ROW(4)
 
+#if LANES == 16
+// Sixteen rows of A with long rows of B are bound by arithmetic: the widest tile reads least from the caches.
+enum { DOT_COLUMNS = 3 };
+#define TALL_DOTS(rows, element)                                                                             \
+  static __attribute__((noinline)) void tall_dots_##element##_##rows(                                        \
+      int64_t row, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,            \
+      const CPUEpilogue *e) {                                                                                \
+    int64_t j = 0;                                                                                           \
+    if (row == 0)                                                                                            \
+      for (; j + DOT_COLUMNS <= n; j += DOT_COLUMNS)                                                         \
+        dot_tile(rows, DOT_COLUMNS, 1, element, row, j, 1, k, a, lda, b, ldb, e);                            \
+    else                                                                                                     \
+      for (; j + DOT_COLUMNS <= n; j += DOT_COLUMNS)                                                         \
+        dot_tile(rows, DOT_COLUMNS, 0, element, row, j, 1, k, a, lda, b, ldb, e);                            \
+    for (; j < n; j++) dot_tile(rows, 1, 0, element, row, j, 1, k, a, lda, b, ldb, e);                       \
+  }
+#define TALL_DOTS_OF(element)                                                                                \
+  TALL_DOTS(4, element) TALL_DOTS(5, element) TALL_DOTS(6, element) TALL_DOTS(7, element)                    \
+  TALL_DOTS(8, element)                                                                                      \
+  static void (*const tall_dots_##element[])(                                                                \
+      int64_t, int64_t, int64_t, const float *, int64_t, const void *, int64_t, const CPUEpilogue *) = {     \
+      tall_dots_##element##_4, tall_dots_##element##_5, tall_dots_##element##_6, tall_dots_##element##_7,    \
+      tall_dots_##element##_8};
+TALL_DOTS_OF(CPU_F32)
+TALL_DOTS_OF(CPU_BF16)
+TALL_DOTS_OF(CPU_F16)
+
+/// More than four rows of A: eight at a time stay in the nearest cache while all rows of B, which fit the next, pass.
+static void tall_dots(
+    CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
+    const CPUEpilogue *epilogue) {
+  const int64_t tiles = (m + 7) / 8;
+  int64_t row = 0;
+  for (int64_t t = 0; t < tiles; t++) {
+    const int64_t rows = m / tiles + (t < m % tiles);
+    (element == CPU_F32        ? tall_dots_CPU_F32
+         : element == CPU_BF16 ? tall_dots_CPU_BF16
+                               : tall_dots_CPU_F16)[rows - 4](row, n, k, a, lda, b, ldb, epilogue);
+    row += rows;
+  }
+}
+#endif
+
 /// From here on, in bytes, rows of B are long enough for the processor to see them coming.
 enum { LONG_ROW = 1024 };
 
@@ -242,6 +321,12 @@ static void dots(
     }
     return;
   }
+#if LANES == 16
+  if (m > 4 && k * (element == CPU_F32 ? 4 : 2) > LONG_ROW) {
+    tall_dots(element, m, n, k, a, lda, b, ldb, epilogue);
+    return;
+  }
+#endif
   // Four rows of B at a time stay in the nearest cache while all rows of A pass. Long ones are far apart, so that each is
   // the continuation of one before it.
   const int64_t gap = k * (element == CPU_F32 ? 4 : 2) > LONG_ROW ? n / 4 : 1;

@@ -9,11 +9,17 @@
 /// of A fit the registers beside them.
 enum { STREAM_DEPTH = 8, STREAM_COLUMNS = 256 };
 
+/// How far ahead of a stream memory is asked for, in bytes. Into the last cache: the processor's own prefetching goes
+/// on from there, and what is asked for into a nearer one holds up the loads themselves.
+enum { STREAM_AHEAD = 512 };
+
 /// Adds the products of `rows` rows of A with `depth` rows of B, `gap` rows apart, to the sums of `columns` columns,
 /// or to 0 if they are the first.
 INLINE void stream_vectors(
-    const int rows, const int depth, const int element, int64_t isFirst, int64_t gap, int64_t columns, const float *a,
-    int64_t lda, const void *b, int64_t ldb, int64_t first, float *sums, int64_t lds) {
+    const int rows, const int depth, const int fetches, const int element, int64_t isFirst, int64_t gap,
+    int64_t columns, const float *a, int64_t lda, const void *b, int64_t ldb, int64_t first, float *sums,
+    int64_t lds) {
+  const int width = element == CPU_F32 ? 4 : 2;
   vf left[2][STREAM_DEPTH];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
@@ -21,6 +27,10 @@ INLINE void stream_vectors(
     for (int p = 0; p < depth; p++) left[i][p] = splat(a[i * lda + p * gap]);
   for (int64_t column = first; column < first + columns; column += LANES) {
     vf right[STREAM_DEPTH];
+    if (fetches)
+#pragma clang loop unroll(full)
+      for (int p = 0; p < depth; p++)
+        __builtin_prefetch((const char *)b + (p * gap * ldb + column) * width + STREAM_AHEAD, 0, 1);
 #pragma clang loop unroll(full)
     for (int p = 0; p < depth; p++)
       right[p] = load_element_first(b, p * gap * ldb + column, element, first + columns - column);
@@ -38,11 +48,18 @@ INLINE void stream_rows(
     const int depth, const int element, int64_t isFirst, int64_t gap, int64_t m, int64_t columns, const float *a,
     int64_t lda, const void *b, int64_t ldb, float *sums, int64_t lds) {
   for (int64_t first = 0; first < columns; first += STREAM_COLUMNS) {
-    int64_t count = LEAST(columns - first, STREAM_COLUMNS), row = 0;
-    for (; row + 2 <= m; row += 2)
-      stream_vectors(2, depth, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
+    int64_t count = LEAST(columns - first, STREAM_COLUMNS), row;
+    if (m == 1) {
+      stream_vectors(1, depth, 1, element, isFirst, gap, count, a, lda, b, ldb, first, sums, lds);
+      continue;
+    }
+    stream_vectors(2, depth, 1, element, isFirst, gap, count, a, lda, b, ldb, first, sums, lds);
+    for (row = 2; row + 2 <= m; row += 2)
+      stream_vectors(
+          2, depth, 0, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
     if (row < m)
-      stream_vectors(1, depth, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
+      stream_vectors(
+          1, depth, 0, element, isFirst, gap, count, a + row * lda, lda, b, ldb, first, sums + row * lds, lds);
   }
 }
 
@@ -69,6 +86,11 @@ static void stream(
     case CPU_BF16: stream_as(CPU_BF16, m, columns, k, a, lda, b, ldb, sums, lds); break;
     case CPU_F16: stream_as(CPU_F16, m, columns, k, a, lda, b, ldb, sums, lds); break;
   }
+}
+
+static void fetch(const float *x, int64_t rows, int64_t columns, int64_t ld) {
+  for (int64_t row = 0; row < rows; row++)
+    for (int64_t column = 0; column < columns; column += 16) __builtin_prefetch(x + row * ld + column, 0, 2);
 }
 
 static void finish_sums(

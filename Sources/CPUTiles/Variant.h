@@ -21,6 +21,7 @@ const CPUTiles VARIANT = {
     .strip = strip,
     .dots = dots,
     .stream = stream,
+    .fetch = fetch,
     .finishSums = finish_sums,
 #ifdef PAIRS
     .pairStrip = pair_strip,

@@ -76,6 +76,30 @@ INLINE float sum_lanes(vf v) {
   return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
+/// `sum_lanes` of eight vectors, bit for bit, with a third of the steps.
+INLINE void sum_lanes_of_eight(const vf v[8], float sums[8]) {
+#if LANES == 16
+  // Halves of two vectors side by side, then quarters of four, then pairs: each step adds what sum_lanes adds.
+  vf h[4], q[2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++)
+    h[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+        + __builtin_shufflevector(v[2 * i], v[2 * i + 1], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++)
+    q[i] = __builtin_shufflevector(h[2 * i], h[2 * i + 1], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+        + __builtin_shufflevector(h[2 * i], h[2 * i + 1], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  // Lanes 0 and 2, and 1 and 3, of each quarter, then the two.
+  vf p = __builtin_shufflevector(q[0], q[1], 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29)
+      + __builtin_shufflevector(q[0], q[1], 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31);
+  typedef float eight __attribute__((vector_size(32), aligned(4)));
+  *(eight *)sums = __builtin_shufflevector(p, p, 0, 2, 4, 6, 8, 10, 12, 14)
+      + __builtin_shufflevector(p, p, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+  for (int i = 0; i < 8; i++) sums[i] = sum_lanes(v[i]);
+#endif
+}
+
 INLINE float largest_lane(vf v) {
   float largest = v[0];
   for (int i = 1; i < LANES; i++) largest = v[i] > largest ? v[i] : largest;

@@ -27,10 +27,11 @@ struct RunProfile {
         "\(file.url.path) holds the first \(profile.limit) spans; \(profile.leftOut) later ones count in the totals alone"
       )
     }
-    if showsTable { show(profile, elapsed: elapsed) }
+    if showsTable { Self.show(profile, elapsed: elapsed) }
   }
 
-  private func show(_ profile: Profile, elapsed: Profile.Time) {
+  /// Prints the time of each operation, the longest first.
+  static func show(_ profile: Profile, elapsed: Profile.Time) {
     let busy = Double(max(1, profile.deviceTime))
     print("")
     Output.table(

@@ -24,8 +24,10 @@ import Testing
       (1, 1, 1), (1, 47, 33), (2, 48, 16), (3, 49, 17), (7, 33, 31), (8, 64, 65), (9, 15, 100), (15, 16, 15),
       (16, 100, 48), (17, 63, 47), (31, 65, 32), (33, 31, 1), (49, 129, 20), (1, 129, 100), (5, 20, 0), (20, 50, 0),
       (18, 17, 1040), (4, 50, 1040), (65, 2, 9), (100, 1, 64),
-      // Few rows: both sides of the blocks of k (96, 384) and of the columns (256, 2048) that a task takes.
-      (1, 2049, 97), (4, 257, 96), (3, 2065, 193), (16, 2050, 385), (5, 300, 768), (16, 250, 391),
+      // Few rows: both sides of the blocks of k (64, 96) and of the columns (96, 256, 768, 8192) that a task takes, and
+      // every height of a tile over long rows.
+      (1, 2049, 97), (4, 257, 96), (3, 2065, 193), (16, 2050, 385), (5, 300, 768), (16, 250, 391), (2, 8200, 9),
+      (16, 1537, 64), (9, 817, 65), (8, 97, 300), (13, 99, 520), (6, 95, 257), (11, 784, 129),
     ]
     let activations: [Activation?] = [nil, .geluTanh, nil, .relu, nil, .gelu, .silu]
     for (i, (m, n, k)) in sizes.enumerated() {

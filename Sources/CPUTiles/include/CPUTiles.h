@@ -22,9 +22,6 @@ static inline void cpu_pause(void) {
 /// How the elements of a matrix B lie in memory.
 typedef enum CPUElement { CPU_F32 = 0, CPU_BF16 = 1, CPU_F16 = 2 } CPUElement;
 
-/// Where the elements of A lie: in rows `[m][lda]`, or in columns `[k][lda]`.
-typedef enum CPUOrder { CPU_ROWS = 0, CPU_COLUMNS = 1 } CPUOrder;
-
 /// The non-linearities, in the order of `Activation.allCases`.
 typedef enum CPUActivation { CPU_RELU = 0, CPU_SILU = 1, CPU_GELU = 2, CPU_GELU_TANH = 3, CPU_TANH = 4 } CPUActivation;
 
@@ -107,11 +104,12 @@ typedef struct CPUTiles {
 
   // Products (Product.h)
 
-  /// An `[m, columns]` strip of a product, `columns <= tileColumns`. B is `[k][ldb]`, readable up to the next multiple
-  /// of `lanes` columns. `element` other than f32 needs A in rows.
+  /// An `[m, columns]` strip of a product, `columns <= tileColumns`, of A `[m][lda]` and B `[k][ldb]`, which is
+  /// readable up to the next multiple of `lanes` columns. Memory is asked for what lies `ahead` rows of B further, if
+  /// not 0.
   void (*strip)(
-      CPUOrder order, CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda,
-      const void *b, int64_t ldb, const CPUEpilogue *epilogue);
+      CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b,
+      int64_t ldb, int64_t ahead, const CPUEpilogue *epilogue);
   /// `[m, n]` products of rows of A `[m][lda]` with rows of B `[n][ldb]`, read in place.
   void (*dots)(
       CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
@@ -121,6 +119,8 @@ typedef struct CPUTiles {
   void (*stream)(
       CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b,
       int64_t ldb, float *sums, int64_t lds);
+  /// Asks for rows of `columns` elements in f32, `[rows][ld]`, before they are needed.
+  void (*fetch)(const float *x, int64_t rows, int64_t columns, int64_t ld);
   /// What becomes of several such sums, `partSize` elements apart, when they are added up in order.
   void (*finishSums)(
       int64_t m, int64_t columns, int64_t parts, const float *sums, int64_t lds, int64_t partSize,

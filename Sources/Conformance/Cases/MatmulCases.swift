@@ -46,6 +46,8 @@ extension CaseTable {
     [false, true].flatMap { tB in
       [
         product("", m: 13, n: 49, k: 67, transposeA: tA, transposeB: tB, quick: true),
+        product("", m: 11, n: 101, k: 520, transposeA: tA, transposeB: tB, quick: true),
+        product("", m: 16, n: 800, k: 129, transposeA: tA, transposeB: tB),
         product("", batch: [2, 3], m: 5, n: 7, k: 9, transposeA: tA, transposeB: tB, quick: true),
         product("own", batch: [3], m: 17, n: 6, k: 33, transposeA: tA, transposeB: tB, sharedB: false, quick: true),
         product("", m: 129, n: 257, k: 130, transposeA: tA, transposeB: tB, gradients: false),
