@@ -129,3 +129,20 @@ inline void pack_panel(
     for (int row = 0; row < rows; row++)
       for (int j = columns; j < COLUMNS; j++) panel[(size_t)row * COLUMNS + j] = 0;
 }
+
+// Brings what a pointer leads to into the second-level cache; a pointer may lead anywhere.
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define ASK(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
+#else
+#define ASK(p) prefetch((const __global uchar *)(p), (size_t)64)
+#endif
+
+// A panel is packed from runs of neighbours: k rows of op(B), or its columns.
+inline int panel_runs(size_t b_column, int columns, int k) { return b_column == 1 ? k : columns; }
+
+// Asks for one of them.
+inline void ask_for_run(const __global b_type *b, size_t b_row, size_t b_column, int columns, int k, int run) {
+  const __global uchar *start = (const __global uchar *)(b + run * (b_column == 1 ? b_row : b_column));
+  const int bytes = (b_column == 1 ? columns : k) * sizeof(b_type);
+  for (int byte = 0; byte < bytes; byte += 64) ASK(start + byte);
+}

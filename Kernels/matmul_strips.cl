@@ -19,7 +19,7 @@ __kernel TARGET void matmul_strips(
     int chunk_rows, ulong a_row, ulong a_column, ulong a_batch, ulong b_row, ulong b_column, ulong b_batch, float alpha,
     float beta, int kind) {
   const int chunk_first = get_group_id(0) * chunk_rows, chunk_end = min(m, chunk_first + chunk_rows);
-  const int first_column = get_group_id(1) * COLUMNS;
+  const int first_column = get_group_id(1) * COLUMNS, columns = min(COLUMNS, n - first_column);
   const size_t batch = get_group_id(2), matrix = batch * m * n;
   a += a_first + batch * a_batch;
   b += b_first + batch * b_batch + first_column * b_column;
@@ -29,9 +29,20 @@ __kernel TARGET void matmul_strips(
   if (bias) bias += bias_first;
 
   for (int first = 0; first < k; first += depth) {
-    const int count = min(depth, k - first);
-    pack_panel(strip, b + first * b_row, b_row, b_column, min(COLUMNS, n - first_column), count);
+    const int count = min(depth, k - first), end = first + count;
+    pack_panel(strip, b + first * b_row, b_row, b_column, columns, count);
+
+    // What will be packed next, here or for the next strip, is asked for meanwhile: a share with each tile.
+    const __global b_type *next = end < k ? b + end * b_row : b + COLUMNS * b_column;
+    const int next_columns = end < k ? columns : min(COLUMNS, n - first_column - COLUMNS);
+    const int next_count = min(depth, end < k ? k - end : k);
+    const int runs = next_columns > 0 ? panel_runs(b_column, next_columns, next_count) : 0;
+    const int share = (runs * ROWS + chunk_end - chunk_first - 1) / max(1, chunk_end - chunk_first);
+    int run = 0;
+
     for (int first_row = chunk_first; first_row < chunk_end; first_row += ROWS) {
+      for (const int stop = min(runs, run + share); run < stop; run++)
+        ask_for_run(next, b_row, b_column, next_columns, next_count, run);
       // Rows behind the last one repeat it and are not stored.
       size_t places[ROWS];
       float16 sums[ROWS][COLUMN_VECTORS];
@@ -43,7 +54,7 @@ __kernel TARGET void matmul_strips(
       }
       if (first > 0) resume_tile(sums, first_row, first_column, m, n, partial);
       add_products(sums, a + first / (PAIRED == 2 ? 2 : 1) * a_column, places, a_column, strip, COLUMNS, count);
-      if (first + count < k)
+      if (end < k)
         finish_tile(sums, first_row, first_column, m, n, 0, 0, partial, 1.0f, 0.0f, NO_ACTIVATION);
       else
         finish_tile(sums, first_row, first_column, m, n, bias, addend, output, alpha, beta, kind);

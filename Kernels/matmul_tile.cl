@@ -119,6 +119,19 @@ inline void finish_tile(
     const float16 sums[ROWS][COLUMN_VECTORS], int first_row, int first_column, int m, int n,
     const __global float *bias, const __global float *addend, __global float *output, float alpha, float beta,
     int kind) {
+  if (kind == NO_ACTIVATION && first_row + ROWS <= m && first_column + COLUMNS <= n) {
+#pragma unroll
+    for (int i = 0; i < ROWS; i++)
+#pragma unroll
+      for (int v = 0; v < COLUMN_VECTORS; v++) {
+        const size_t place = (size_t)(first_row + i) * n + first_column + 16 * v;
+        float16 sum = sums[i][v] * (float16)alpha;
+        if (addend) sum += (float16)beta * load(addend + place, 16, 0);
+        if (bias) sum += load(bias + first_column + 16 * v, 16, 0);
+        store(sum, output + place, 16);
+      }
+    return;
+  }
   float16 tile[TILE_VECTORS];
 #pragma unroll
   for (int i = 0; i < ROWS; i++)

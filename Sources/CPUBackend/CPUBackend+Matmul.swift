@@ -1,49 +1,11 @@
 import CPUTiles
 import Compute
 
-/// How one product is computed.
-///
-/// B is cut into strips as wide as a register tile. A strip is packed into the worker's own memory, a block of k at a
-/// time, where it stays in the second-level cache while all rows of A pass over it; A is read in place. Packing costs a
-/// few percent of the product from some dozen rows on, and needs no second copy of the weights. With fewer rows the
-/// product is bound by reading B, which is then read in place, once.
-private struct MatmulPlan {
-  /// Rows up to which B is read in place; fewer where that takes sums across lanes or widening for every tile.
-  static func skinnyRows(_ problem: MatmulProblem, _ b: DType) -> Int { problem.transposeB || b != .f32 ? 16 : 48 }
-
-  /// The longest block of k: a strip of it fits the second-level cache beside A's rows.
-  static let longestBlock = 1024
-  /// Rows of A that pass over a packed strip.
-  static let tallestChunk = 768
-
-  let depth: Int
-  let blocks: Int
-  let chunkRows: Int
-  let chunks: Int
-  let stripColumns: Int
-  let strips: Int
-
-  init(_ problem: MatmulProblem, tiles: CPUTiles, threads: Int) {
-    blocks = max(1, (problem.k + Self.longestBlock - 1) / Self.longestBlock)
-    depth = ((problem.k + blocks - 1) / blocks + 15) / 16 * 16
-    stripColumns = Int(tiles.tileColumns)
-    strips = (problem.n + stripColumns - 1) / stripColumns
-    // Enough tasks for all threads; which rows belong to which task changes no result.
-    let tileRows = Int(tiles.tileRows)
-    var chunks = (problem.m + Self.tallestChunk - 1) / Self.tallestChunk
-    let wanted = (4 * threads + problem.batch * strips - 1) / (problem.batch * strips)
-    chunks = max(chunks, min(wanted, problem.m / (4 * tileRows)), 1)
-    let rows = (problem.m + chunks - 1) / chunks
-    chunkRows = (rows + tileRows - 1) / tileRows * tileRows
-    self.chunks = (problem.m + chunkRows - 1) / chunkRows
-  }
-}
-
 extension CPUBackend {
   public func matmul(
     _ problem: MatmulProblem, _ a: Tensor, _ b: Tensor, bias: Tensor?, addend: Tensor?, into output: Tensor
   ) throws {
-    let skinny = problem.m <= MatmulPlan.skinnyRows(problem, b.dtype) && !(problem.roundsOperands && b.dtype != .bf16)
+    let skinny = problem.m <= StripPlan.skinnyRows(problem, b.dtype) && !(problem.roundsOperands && b.dtype != .bf16)
     let pairs = problem.roundsOperands && !skinny && tiles.pairStrip != nil
     let left = try leftOperand(problem, a, pairs: pairs)
     let right = RightOperand(problem, b)
@@ -92,66 +54,6 @@ extension CPUBackend {
       }
     }
     return rounded
-  }
-
-  private func packedMatmul(
-    _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
-  ) {
-    let plan = MatmulPlan(problem, tiles: tiles, threads: workers.count)
-    let (m, n, k) = (problem.m, problem.n, problem.k)
-    let perMatrix = plan.chunks * plan.strips
-    workers.run(problem.batch * perMatrix) { task, worker in
-      let (matrix, inside) = (task / perMatrix, task % perMatrix)
-      let (chunk, strip) = (inside / plan.strips, inside % plan.strips)
-      let rows = chunk * plan.chunkRows..<min(m, (chunk + 1) * plan.chunkRows)
-      let columns = strip * plan.stripColumns..<min(n, (strip + 1) * plan.stripColumns)
-      let packed = workers.floats(plan.depth * plan.stripColumns, worker: worker)
-      for block in 0..<plan.blocks {
-        let depths = min(k, block * plan.depth)..<min(k, (block + 1) * plan.depth)
-        tiles.pack(
-          b.element, b.transposed ? 1 : 0, problem.roundsOperands ? 1 : 0, Int64(columns.count), Int64(depths.count),
-          b.at(matrix: matrix, row: depths.lowerBound, column: columns.lowerBound), Int64(b.ld), packed,
-          Int64(plan.stripColumns))
-        var epilogue = finish.epilogue(matrix, rows.lowerBound, columns.lowerBound, isFirst: block == 0)
-        tiles.strip(
-          CPU_F32, Int64(rows.count), Int64(columns.count), Int64(depths.count),
-          a + (matrix * m + rows.lowerBound) * k + depths.lowerBound, Int64(k), packed, Int64(plan.stripColumns), 0,
-          &epilogue)
-      }
-      finish.activate(tiles, matrix, rows, columns)
-    }
-  }
-
-  private func pairMatmul(
-    _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
-  ) {
-    guard let pairStrip = tiles.pairStrip else { preconditionFailure("no products of pairs") }
-    let plan = MatmulPlan(problem, tiles: tiles, threads: workers.count)
-    let (m, n, k) = (problem.m, problem.n, problem.k)
-    let words = (k + 1) / 2
-    let perMatrix = plan.chunks * plan.strips
-    workers.run(problem.batch * perMatrix) { task, worker in
-      let (matrix, inside) = (task / perMatrix, task % perMatrix)
-      let (chunk, strip) = (inside / plan.strips, inside % plan.strips)
-      let rows = chunk * plan.chunkRows..<min(m, (chunk + 1) * plan.chunkRows)
-      let columns = strip * plan.stripColumns..<min(n, (strip + 1) * plan.stripColumns)
-      let packed = UnsafeMutableRawPointer(workers.floats(plan.depth / 2 * plan.stripColumns, worker: worker))
-        .assumingMemoryBound(to: UInt32.self)
-      let left = UnsafeRawPointer(a).assumingMemoryBound(to: UInt32.self)
-      for block in 0..<plan.blocks {
-        let depths = min(k, block * plan.depth)..<min(k, (block + 1) * plan.depth)
-        tiles.packPairs(
-          b.element, b.transposed ? 1 : 0, Int64(columns.count), Int64(depths.count),
-          b.at(matrix: matrix, row: depths.lowerBound, column: columns.lowerBound), Int64(b.ld), packed,
-          Int64(plan.stripColumns))
-        var epilogue = finish.epilogue(matrix, rows.lowerBound, columns.lowerBound, isFirst: block == 0)
-        pairStrip(
-          Int64(rows.count), Int64(columns.count), Int64(depths.count),
-          left + (matrix * m + rows.lowerBound) * words + depths.lowerBound / 2, Int64(words), packed,
-          Int64(plan.stripColumns), &epilogue)
-      }
-      finish.activate(tiles, matrix, rows, columns)
-    }
   }
 
   /// Few rows: B is read once, in order, by blocks of its rows; their sums are added up afterwards.
@@ -285,7 +187,7 @@ private struct StreamPlan {
 }
 
 /// Where the elements of op(B) lie.
-private struct RightOperand {
+struct RightOperand {
   let element: CPUElement
   let transposed: Bool
   let ld: Int
@@ -309,7 +211,7 @@ private struct RightOperand {
 }
 
 /// What becomes of the sums of a product.
-private struct Finish {
+struct Finish {
   private let problem: MatmulProblem
   private let bias: UnsafeMutablePointer<Float>?
   private let addend: UnsafeMutablePointer<Float>?

@@ -77,6 +77,16 @@ static void pack(
   }
 }
 
+static void ask(
+    CPUElement element, int32_t transposed, int64_t columns, int64_t k, const void *b, int64_t ldb, int64_t part,
+    int64_t parts) {
+  const int64_t width = element == CPU_F32 ? 4 : 2;
+  const int64_t runs = transposed ? columns : k, bytes = (transposed ? k : columns) * width;
+  for (int64_t run = runs * part / parts; run < runs * (part + 1) / parts; run++)
+    for (int64_t byte = 0; byte < bytes; byte += 64)
+      __builtin_prefetch((const char *)b + run * ldb * width + byte, 0, 2);
+}
+
 /// The earlier value in the low half, the later in the high half.
 INLINE vu join_pair(vf earlier, vf later) { return (bf16_bits(earlier) >> 16) | bf16_bits(later); }
 

@@ -27,6 +27,7 @@ const CPUTiles VARIANT = {
     .pairStrip = pair_strip,
 #endif
     .pack = pack,
+    .ask = ask,
     .packPairs = pack_pairs,
     .roundPairs = round_pairs,
     .transpose = transpose_matrix,

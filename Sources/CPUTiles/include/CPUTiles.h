@@ -138,6 +138,10 @@ typedef struct CPUTiles {
   void (*pack)(
       CPUElement element, int32_t transposed, int32_t rounds, int64_t columns, int64_t k, const void *b, int64_t ldb,
       float *output, int64_t ldo);
+  /// Asks for the share number `part` of `parts` of what `pack` would read, before it is needed.
+  void (*ask)(
+      CPUElement element, int32_t transposed, int64_t columns, int64_t k, const void *b, int64_t ldb, int64_t part,
+      int64_t parts);
   /// As `pack`, but rounds to bf16 and writes pairs of neighbours in k, `[(k + 1) / 2][ldo]`.
   void (*packPairs)(
       CPUElement element, int32_t transposed, int64_t columns, int64_t k, const void *b, int64_t ldb,
