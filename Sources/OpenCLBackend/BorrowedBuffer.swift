@@ -23,8 +23,8 @@ extension OpenCLBackend {
   /// Smaller tensors are copied: a buffer of their own would cost more.
   private static let smallestBorrowed = 1 << 20
 
-  /// On processors whose products repack frozen weights once: what was loaded is read a few times at most, so a copy of
-  /// it would be made for nothing.
+  /// On processors, whose products read frozen weights a strip at a time, or once to pack them for few rows: a copy in
+  /// the device's memory would be made for nothing.
   public func borrow(_ range: Range<Int>, of memory: any HostMemory, _ shape: Shape, _ dtype: DType) throws -> Tensor? {
     guard openCLDevice.kind == .cpu, variants.products == .cpu, !hasExactBuffers, shape.rank == 2,
       range.count == shape.count * dtype.byteCount, range.count >= Self.smallestBorrowed,

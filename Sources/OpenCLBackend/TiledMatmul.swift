@@ -14,7 +14,7 @@ struct WeightPack: Hashable {
   var paired: Bool
 }
 
-/// Which operands of a register tile are pairs of bfloat16 values; the raw values are those of matmul_cpu.cl.
+/// Which operands of a register tile are pairs of bfloat16 values; the raw values are those of matmul_tile.cl.
 enum TilePairs: Int, CaseIterable {
   case none
   /// B, which is stored so.
