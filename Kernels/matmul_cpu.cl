@@ -22,15 +22,9 @@ __kernel TARGET void matmul_tiles(
   if (addend) addend += addend_first + matrix;
   if (bias) bias += bias_first;
 
-  // Rows behind the last one repeat it and are not stored.
   size_t places[ROWS];
   float16 sums[ROWS][COLUMN_VECTORS];
-#pragma unroll
-  for (int i = 0; i < ROWS; i++) {
-    places[i] = min(first_row + i, m - 1) * a_row;
-#pragma unroll
-    for (int v = 0; v < COLUMN_VECTORS; v++) sums[i][v] = (float16)0.0f;
-  }
+  start_tile(sums, places, first_row, m, a_row);
   add_products(sums, a, places, a_column, panels, panel_row, k);
   finish_tile(sums, first_row, first_column, m, n, bias, addend, output, alpha, beta, kind);
 }

@@ -17,12 +17,6 @@
 #ifndef ALONG_K
 #define ALONG_K 0
 #endif
-#ifndef B_TYPE
-#define B_TYPE 0
-#endif
-#ifndef ROUNDED
-#define ROUNDED 0
-#endif
 #define WIDTH 1
 #define GROUP 1
 #define SIDE (64 * CHUNKS)

@@ -8,12 +8,6 @@
 //   B_TYPE, ROUNDED  how B is read: see operands.cl
 // PANEL is the address space of the panel, panel_type its elements' type, COLUMNS its width.
 
-#ifndef B_TYPE
-#define B_TYPE 0
-#endif
-#ifndef ROUNDED
-#define ROUNDED 0
-#endif
 #include "operands.cl"
 
 #if PAIRED

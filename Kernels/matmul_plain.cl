@@ -4,12 +4,6 @@
 // strides. Global size: n (rounded up to the local size), m, batch.
 // Build parameter: B_TYPE, 0 f32, 1 bf16, 2 f16; ROUNDED, 1 to round both operands to bfloat16 first.
 
-#ifndef B_TYPE
-#define B_TYPE 0
-#endif
-#ifndef ROUNDED
-#define ROUNDED 0
-#endif
 #define WIDTH 1
 #define GROUP 1
 

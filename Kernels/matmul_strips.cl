@@ -43,15 +43,9 @@ __kernel TARGET void matmul_strips(
     for (int first_row = chunk_first; first_row < chunk_end; first_row += ROWS) {
       for (const int stop = min(runs, run + share); run < stop; run++)
         ask_for_run(next, b_row, b_column, next_columns, next_count, run);
-      // Rows behind the last one repeat it and are not stored.
       size_t places[ROWS];
       float16 sums[ROWS][COLUMN_VECTORS];
-#pragma unroll
-      for (int i = 0; i < ROWS; i++) {
-        places[i] = min(first_row + i, m - 1) * a_row;
-#pragma unroll
-        for (int v = 0; v < COLUMN_VECTORS; v++) sums[i][v] = (float16)0.0f;
-      }
+      start_tile(sums, places, first_row, m, a_row);
       if (first > 0) resume_tile(sums, first_row, first_column, m, n, partial);
       add_products(sums, a + first / (PAIRED == 2 ? 2 : 1) * a_column, places, a_column, strip, COLUMNS, count);
       if (end < k)

@@ -9,9 +9,6 @@
 #ifndef CHUNKS
 #define CHUNKS 1
 #endif
-#ifndef B_TYPE
-#define B_TYPE 0
-#endif
 #define ROUNDED 1
 #define WIDTH 1
 #define GROUP 1

@@ -39,6 +39,17 @@ typedef uint left_type;
 typedef float left_type;
 #endif
 
+// Sums of 0, and where the tile's rows of A begin; rows behind the last of m repeat it and are not stored.
+inline void start_tile(
+    float16 sums[ROWS][COLUMN_VECTORS], size_t places[ROWS], int first_row, int m, size_t a_row) {
+#pragma unroll
+  for (int i = 0; i < ROWS; i++) {
+    places[i] = min(first_row + i, m - 1) * a_row;
+#pragma unroll
+    for (int v = 0; v < COLUMN_VECTORS; v++) sums[i][v] = (float16)0.0f;
+  }
+}
+
 #if PAIRED == 2
 // One step of the sums: a pair of neighbours in each row of A times a row of pairs of the panel.
 TARGET inline void multiply_add_pairs(

@@ -2,6 +2,13 @@
 //
 // Build parameters: B_TYPE, how B is stored: 0 f32, 1 bf16, 2 f16; ROUNDED, 1 to round both operands to bfloat16.
 
+#ifndef B_TYPE
+#define B_TYPE 0
+#endif
+#ifndef ROUNDED
+#define ROUNDED 0
+#endif
+
 #if B_TYPE == 0
 typedef float b_type;
 #define WIDEN_B(p, i) (p)[i]

@@ -121,9 +121,10 @@ extension CPUBackend {
     _ b: RightOperand, _ finish: Finish, worker: Int
   ) {
     let (m, k, strip) = (Int64(problem.m), problem.k, Int(tiles.tileColumns))
-    for first in stride(from: 0, to: max(k, 1), by: SkinnyPlan.depth) {
-      let depth = min(SkinnyPlan.depth, k - first)
-      let ahead = first + SkinnyPlan.depth < k ? SkinnyPlan.depth : 0
+    let (longest, asks) = SkinnyPlan.depth(problem)
+    for first in stride(from: 0, to: max(k, 1), by: longest) {
+      let depth = min(longest, k - first)
+      let ahead = asks && first + longest < k ? longest : 0
       for column in stride(from: columns.lowerBound, to: columns.upperBound, by: strip) {
         let count = min(strip, columns.upperBound - column)
         var epilogue = finish.epilogue(matrix, 0, column, isFirst: first == 0)
@@ -133,7 +134,7 @@ extension CPUBackend {
             b.element, m, Int64(count), Int64(depth), a + first, Int64(k), right, Int64(b.ld), Int64(ahead), &epilogue)
         } else {
           // The last vector would reach beyond the row.
-          let packed = workers.floats(SkinnyPlan.depth * strip, worker: worker)
+          let packed = workers.floats(longest * strip, worker: worker)
           tiles.pack(b.element, 0, 0, Int64(count), Int64(depth), right, Int64(b.ld), packed, Int64(strip))
           tiles.strip(CPU_F32, m, Int64(count), Int64(depth), a + first, Int64(k), packed, Int64(strip), 0, &epilogue)
         }
@@ -144,8 +145,15 @@ extension CPUBackend {
 
 /// How a product of few rows is cut into tasks that read B in place; the cut changes no result.
 private enum SkinnyPlan {
-  /// Rows of B that pass together: those of one task and the next ones fit the second-level cache.
-  static let depth = 64
+  /// Rows up to which sums are formed in an order of their own.
+  ///
+  /// With more they are those of `packedMatmul`, so that an example has the same bits in whatever batch.
+  private static let few = 16
+
+  /// Rows of B that pass together, and whether the next ones are asked for meanwhile: both fit the second-level cache.
+  static func depth(_ problem: MatmulProblem) -> (rows: Int, asks: Bool) {
+    problem.m <= few ? (64, true) : (StripPlan.blocks(of: problem.k).depth, false)
+  }
   /// Columns of a task with B not transposed, at most.
   private static let widest = 768
   /// Columns of a task with B transposed: rows of B.

@@ -30,8 +30,7 @@ struct StripPlan {
   private let threads: Int
 
   init(_ problem: MatmulProblem, tiles: CPUTiles, threads: Int) {
-    blocks = max(1, (problem.k + Self.longestBlock - 1) / Self.longestBlock)
-    depth = ((problem.k + blocks - 1) / blocks + 15) / 16 * 16
+    (blocks, depth) = Self.blocks(of: problem.k)
     stripColumns = Int(tiles.tileColumns)
     strips = (problem.n + stripColumns - 1) / stripColumns
     // Enough tasks for all threads; which rows belong to which task changes no result.
@@ -44,6 +43,12 @@ struct StripPlan {
     let rows = (problem.m + chunks - 1) / chunks
     chunkRows = (rows + tileRows - 1) / tileRows * tileRows
     self.chunks = (problem.m + chunkRows - 1) / chunkRows
+  }
+
+  /// How many blocks `k` is cut into, and the rows of B in each; at least one, even where there are no rows.
+  static func blocks(of k: Int) -> (count: Int, depth: Int) {
+    let count = max(1, (k + longestBlock - 1) / longestBlock)
+    return (count, max(16, ((k + count - 1) / count + 15) / 16 * 16))
   }
 
   /// The rows of A and the first block of B of a task.
