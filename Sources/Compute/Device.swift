@@ -42,7 +42,7 @@ public struct DeviceDescription: Sendable, Hashable {
 
 /// Bytes of device memory that a backend has handed out.
 public struct MemoryUsage: Sendable, Hashable {
-  /// Bytes in tensors that are alive, repacked weights included.
+  /// Bytes in tensors that are alive, repacked weights and those that are read in a mapped file included.
   public var current: Int
   /// The largest `current` so far.
   public var peak: Int

@@ -23,6 +23,10 @@ final class BufferPool {
   /// Pieces that are in use.
   private(set) var inUse = 0
   private var counted = MemoryUsage()
+  /// Bytes of the host's memory that tensors lie in, which is none of the pool's.
+  private var borrowed = 0
+  /// The most bytes of both.
+  private var peak = 0
   /// Bytes of all blocks.
   private var held = 0
   private var blocks: [Block] = []
@@ -52,9 +56,14 @@ final class BufferPool {
   }
 
   var usage: MemoryUsage {
-    var usage = counted
-    usage.pooled = blocks.reduce(0) { $0 + $1.space.count }
-    return usage
+    MemoryUsage(
+      current: counted.current + borrowed, peak: peak, pooled: blocks.reduce(0) { $0 + $1.space.count })
+  }
+
+  /// Counts memory of the host that tensors lie in, or with a negative number that they no longer do.
+  func countBorrowed(_ byteCount: Int) {
+    borrowed += byteCount
+    peak = max(peak, counted.current + borrowed)
   }
 
   /// Buffers of the driver of which nothing is in use.
@@ -86,6 +95,7 @@ final class BufferPool {
     inUse += 1
     counted.current += buffer.capacity
     counted.peak = max(counted.peak, counted.current)
+    peak = max(peak, counted.current + borrowed)
     return buffer
   }
 

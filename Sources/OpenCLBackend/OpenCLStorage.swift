@@ -31,6 +31,8 @@ final class OpenCLStorage: Storage {
   private let pool: BufferPool
   /// Where the contents lie if they are memory of the host.
   private let borrowed: BorrowedBuffer?
+  /// Whether that memory counts as in use.
+  private var countsBorrowed = false
 
   init(byteCount: Int, buffer: DeviceBuffer, pool: BufferPool) {
     self.byteCount = byteCount
@@ -44,6 +46,8 @@ final class OpenCLStorage: Storage {
     held = borrowed.buffer
     self.borrowed = borrowed
     self.pool = pool
+    pool.countBorrowed(byteCount)
+    countsBorrowed = true
   }
 
   /// Whether the contents are memory of the host, of which the device has no copy but repacked ones.
@@ -52,7 +56,16 @@ final class OpenCLStorage: Storage {
   /// Lets the system have the host's memory back until the contents are read again, if they are borrowed.
   ///
   /// No command may be reading them, and nothing may have been written to them.
-  func releaseBorrowed() { borrowed?.release() }
+  func releaseBorrowed() {
+    borrowed?.release()
+    stopCounting()
+  }
+
+  private func stopCounting() {
+    guard countsBorrowed else { return }
+    pool.countBorrowed(-byteCount)
+    countsBorrowed = false
+  }
 
   func belongs(to pool: BufferPool) -> Bool { self.pool === pool }
 
@@ -83,5 +96,8 @@ final class OpenCLStorage: Storage {
     pool.giveBack(buffer)
   }
 
-  deinit { if let held, borrowed == nil { pool.giveBack(held) } }
+  deinit {
+    if let held, borrowed == nil { pool.giveBack(held) }
+    stopCounting()
+  }
 }

@@ -47,6 +47,27 @@ import Testing
     return cases
   }()
 
+  /// A row of more than sixteen has the same bits whatever rows there are beside it.
+  @Test(arguments: Variant.oneThread) func companyChangesNoBit(_ variant: Variant) throws {
+    let backend = try variant.backend(threads: 2)
+    for (n, k) in [(50, 30), (100, 1030), (96, 2100)] {
+      for transposeB in [false, true] {
+        var numbers = Numbers(UInt64(n))
+        let all = numbers.normal(130 * k)
+        let b = try backend.tensor(numbers.normal(n * k), transposeB ? [n, k] : [k, n])
+        let wanted = try backend.values(
+          backend.matmul(backend.tensor(all, [130, k]), b, MatmulOptions(transposeB: transposeB)))
+        for m in [17, 40, 49, 70] {
+          let some = try backend.values(
+            backend.matmul(
+              backend.tensor(Array(all[..<(m * k)]), [m, k]), b, MatmulOptions(transposeB: transposeB)))
+          let isSame = some.elementsEqual(wanted[..<(m * n)])
+          #expect(isSame, "\(m) rows of n \(n), k \(k), transposed \(transposeB)")
+        }
+      }
+    }
+  }
+
   @Test(arguments: Variant.oneThread) func againstDouble(_ variant: Variant) throws {
     let many = try variant.backend(threads: 5)
     let backend = try variant.backend()

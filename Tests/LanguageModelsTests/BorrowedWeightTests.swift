@@ -17,19 +17,20 @@ import Testing
     return folder
   }
 
-  @Test(arguments: Backends.available) func `products and rows are those of the file, every time`(
-    _ device: TestBackend
+  /// With many rows the weight is read where it lies; with few, it is packed.
+  @Test(arguments: Backends.available, [20, 3]) func `products and rows are those of the file, every time`(
+    _ device: TestBackend, _ count: Int
   ) throws {
     let backend = try device.make()
     let values = normals(Self.rows * Self.columns, seed: 1)
     let folder = try Self.folder(values)
     let weight = try Checkpoint(directory: folder.url)
       .load("w", shape: [Self.rows, Self.columns], precision: .checkpoint, isFrozen: true, on: backend)
-    let (x, c) = (normals(3 * Self.rows, seed: 2), normals(3 * Self.columns, seed: 3))
+    let (x, c) = (normals(count * Self.rows, seed: 2), normals(count * Self.columns, seed: 3))
     var (forward, backward) = (
-      [Double](repeating: 0, count: 3 * Self.columns), [Double](repeating: 0, count: 3 * Self.rows)
+      [Double](repeating: 0, count: count * Self.columns), [Double](repeating: 0, count: count * Self.rows)
     )
-    for i in 0..<3 {
+    for i in 0..<count {
       for k in 0..<Self.rows {
         for j in 0..<Self.columns {
           let w = Double(values[k * Self.columns + j])
@@ -38,14 +39,15 @@ import Testing
         }
       }
     }
+    #expect(backend.memory.current >= weight.byteCount)
     let options = MatmulOptions(frozen: true)
     for _ in 0..<2 {
       // Sums of up to 800 products of about 1, each rounded to half a unit of sums of about 30.
       expectClose(
-        try backend.values(try backend.matmul(try backend.tensor(x, [3, Self.rows]), weight, options)), forward,
+        try backend.values(try backend.matmul(try backend.tensor(x, [count, Self.rows]), weight, options)), forward,
         within: 1e-3)
       expectClose(
-        try backend.values(try backend.matmulBackwardA(try backend.tensor(c, [3, Self.columns]), weight, options)),
+        try backend.values(try backend.matmulBackwardA(try backend.tensor(c, [count, Self.columns]), weight, options)),
         backward, within: 1e-3)
       #expect(try backend.values(weight) == values)
       let row = try backend.values(try backend.gatherRows(weight, try backend.indices([383])))
