@@ -54,21 +54,24 @@ import Testing
 
   @Test func killedAnywhereResumesBitForBit() throws {
     let folder = try TemporaryFolder()
-    let whole = try CommandRunner.run(training(folder.file("whole").path, steps: 20))
+    let (count, clock) = (60, ContinuousClock())
+    let start = clock.now
+    let whole = try CommandRunner.run(training(folder.file("whole").path, steps: count))
+    let seconds = (clock.now - start) / .seconds(1)
     try #require(whole.status == 0, "\(whole.errors)")
     let expected = try adapter(folder.file("whole").path)
     let run = folder.file("killed").path
     var kills = 0
-    for delay in [0.15, 0.3, 0.1, 0.45, 0.2] {
-      let process = try CommandRunner.start(training(run, steps: 20, ["--resume"]))
-      Thread.sleep(forTimeInterval: delay)
+    for share in [0.3, 0.5, 0.2, 0.7, 0.4] {
+      let process = try CommandRunner.start(training(run, steps: count, ["--resume"]))
+      Thread.sleep(forTimeInterval: share * seconds)
       if process.isRunning {
         kill(process.processIdentifier, SIGKILL)
         kills += 1
       }
       process.waitUntilExit()
     }
-    let resumed = try CommandRunner.run(training(run, steps: 20, ["--resume"]))
+    let resumed = try CommandRunner.run(training(run, steps: count, ["--resume"]))
     try #require(resumed.status == 0, "\(resumed.errors)")
     #expect(kills > 0)
     #expect(try adapter(run) == expected)

@@ -36,12 +36,13 @@ final class CheckedSide {
     return try floats(tensor).reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 }
   }
 
-  /// The largest Euclidean norm of a row of `width` elements.
+  /// The largest Euclidean norm of a row of `width` elements, those that are not finite left out as in `largest`.
   func largestNorm(_ tensor: Tensor, width: Int) throws -> Double {
     guard width > 0 else { return 0 }
     let values = try floats(tensor)
     return stride(from: 0, to: values.count, by: width).reduce(0) { largest, start in
-      max(largest, values[start..<min(start + width, values.count)].reduce(0) { $0 + $1 * $1 }.squareRoot())
+      let squares = values[start..<min(start + width, values.count)].reduce(0) { $1.isFinite ? $0 + $1 * $1 : $0 }
+      return max(largest, squares.squareRoot())
     }
   }
 }
