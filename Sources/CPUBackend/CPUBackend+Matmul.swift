@@ -6,14 +6,16 @@ extension CPUBackend {
     _ problem: MatmulProblem, _ a: Tensor, _ b: Tensor, bias: Tensor?, addend: Tensor?, into output: Tensor
   ) throws {
     let skinny = problem.m <= StripPlan.skinnyRows(problem, b.dtype) && !(problem.roundsOperands && b.dtype != .bf16)
-    let pairs = problem.roundsOperands && !skinny && tiles.pairStrip != nil
+    let streams = skinny && !problem.transposeB && problem.m <= StreamPlan.tallest
+    let pairs =
+      problem.roundsOperands && tiles.pairStrip != nil && (!skinny || problem.m > SkinnyPlan.fewestOfPairs)
     let left = try leftOperand(problem, a, pairs: pairs)
     let right = RightOperand(problem, b)
     let finish = Finish(problem, bias: bias?.floats, addend: addend?.floats, output: output.floats)
-    if skinny, !problem.transposeB, problem.m <= StreamPlan.tallest {
+    if streams {
       try streamedMatmul(problem, left.floats, right, finish)
     } else if skinny {
-      skinnyMatmul(problem, left.floats, right, finish)
+      skinnyMatmul(problem, left.floats, right, finish, pairs: pairs)
     } else if pairs {
       pairMatmul(problem, left.floats, right, finish)
     } else {
@@ -91,21 +93,21 @@ extension CPUBackend {
   }
 
   /// Few rows: every element of B is read from memory once, in place, by tasks of some columns each.
+  ///
+  /// - Parameter pairs: whether A is made of pairs of bf16 values; B is then in bf16.
   private func skinnyMatmul(
-    _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish
+    _ problem: MatmulProblem, _ a: UnsafeMutablePointer<Float>, _ b: RightOperand, _ finish: Finish, pairs: Bool
   ) {
-    let (m, n, k) = (problem.m, problem.n, problem.k)
+    let (m, n, ldA) = (problem.m, problem.n, pairs ? (problem.k + 1) / 2 : problem.k)
     let width = SkinnyPlan.columns(problem, tiles: tiles, threads: workers.count)
     let perMatrix = (n + width - 1) / width
     workers.run(problem.batch * perMatrix) { task, worker in
       let (matrix, chunk) = (task / perMatrix, task % perMatrix)
       let columns = chunk * width..<min(n, (chunk + 1) * width)
-      let left = a + matrix * m * k
+      let left = LeftRows(floats: a + matrix * m * ldA, ld: ldA, pairs: pairs)
       if b.transposed {
-        var epilogue = finish.epilogue(matrix, 0, columns.lowerBound, isFirst: true)
-        tiles.dots(
-          b.element, Int64(m), Int64(columns.count), Int64(k), left, Int64(k),
-          b.at(matrix: matrix, row: 0, column: columns.lowerBound), Int64(b.ld), &epilogue)
+        let epilogue = finish.epilogue(matrix, 0, columns.lowerBound, isFirst: true)
+        skinnyDots(problem, columns.count, left, b, b.at(matrix: matrix, row: 0, column: columns.lowerBound), epilogue)
       } else {
         skinnyStrips(problem, matrix, columns, left, b, finish, worker: worker)
       }
@@ -113,33 +115,128 @@ extension CPUBackend {
     }
   }
 
+  /// Products with `count` rows of B from `rows` on.
+  private func skinnyDots(
+    _ problem: MatmulProblem, _ count: Int, _ a: LeftRows, _ b: RightOperand, _ rows: UnsafeRawPointer,
+    _ epilogue: CPUEpilogue
+  ) {
+    let (m, n, k, ldA, ldB) = (Int64(problem.m), Int64(count), Int64(problem.k), Int64(a.ld), Int64(b.ld))
+    withUnsafePointer(to: epilogue) { epilogue in
+      if a.pairs, let dotPairs = tiles.dotPairs {
+        dotPairs(m, n, k, a.words(from: 0), ldA, rows.assumingMemoryBound(to: UInt16.self), ldB, epilogue)
+      } else {
+        tiles.dots(b.element, m, n, k, a.floats, ldA, rows, ldB, epilogue)
+      }
+    }
+  }
+
   /// Some columns of a product with B not transposed.
   ///
   /// Blocks of B's rows pass one after the other; while one is in the second-level cache, the next comes from memory.
   private func skinnyStrips(
-    _ problem: MatmulProblem, _ matrix: Int, _ columns: Range<Int>, _ a: UnsafeMutablePointer<Float>,
-    _ b: RightOperand, _ finish: Finish, worker: Int
+    _ problem: MatmulProblem, _ matrix: Int, _ columns: Range<Int>, _ a: LeftRows, _ b: RightOperand,
+    _ finish: Finish, worker: Int
   ) {
-    let (m, k, strip) = (Int64(problem.m), problem.k, Int(tiles.tileColumns))
-    let (longest, asks) = SkinnyPlan.depth(problem)
+    let (k, strip) = (problem.k, Int(tiles.tileColumns))
+    let (longest, asks) = SkinnyPlan.depth(problem, pairs: a.pairs)
     for first in stride(from: 0, to: max(k, 1), by: longest) {
       let depth = min(longest, k - first)
-      let ahead = asks && first + longest < k ? longest : 0
-      for column in stride(from: columns.lowerBound, to: columns.upperBound, by: strip) {
+      let following = asks ? b.following(problem, matrix, row: first + depth, columns, threads: workers.count) : nil
+      for (number, column) in stride(from: columns.lowerBound, to: columns.upperBound, by: strip).enumerated() {
         let count = min(strip, columns.upperBound - column)
-        var epilogue = finish.epilogue(matrix, 0, column, isFirst: first == 0)
+        let epilogue = finish.epilogue(matrix, 0, column, isFirst: first == 0)
         let right = b.at(matrix: matrix, row: first, column: column)
-        if count % Int(tiles.lanes) == 0 {
-          tiles.strip(
-            b.element, m, Int64(count), Int64(depth), a + first, Int64(k), right, Int64(b.ld), Int64(ahead), &epilogue)
+        // The last vector would reach beyond the row: what does not fill vectors is packed.
+        let packed = count % Int(tiles.lanes) == 0 ? nil : workers.floats(longest * strip, worker: worker)
+        var ahead = following
+        ahead?.step = Int64(number * (a.pairs ? longest / 2 : longest))
+        let part = SkinnyPart(row: first, depth: depth, columns: count, ahead: ahead)
+        if a.pairs {
+          skinnyPairs(problem, part, a, b, right, packed: packed, epilogue)
         } else {
-          // The last vector would reach beyond the row.
-          let packed = workers.floats(longest * strip, worker: worker)
-          tiles.pack(b.element, 0, 0, Int64(count), Int64(depth), right, Int64(b.ld), packed, Int64(strip))
-          tiles.strip(CPU_F32, m, Int64(count), Int64(depth), a + first, Int64(k), packed, Int64(strip), 0, &epilogue)
+          skinnyStrip(problem, part, a, b, right, packed: packed, epilogue)
         }
       }
     }
+  }
+
+  private func skinnyStrip(
+    _ problem: MatmulProblem, _ part: SkinnyPart, _ a: LeftRows, _ b: RightOperand, _ right: UnsafeRawPointer,
+    packed: UnsafeMutablePointer<Float>?, _ epilogue: CPUEpilogue
+  ) {
+    let (m, columns, depth) = (Int64(problem.m), Int64(part.columns), Int64(part.depth))
+    let (left, ldA, ld) = (a.floats + part.row, Int64(a.ld), Int64(tiles.tileColumns))
+    withUnsafePointer(to: epilogue) { epilogue in
+      if let packed {
+        tiles.pack(b.element, 0, 0, columns, depth, right, Int64(b.ld), packed, ld)
+        tiles.strip(CPU_F32, m, columns, depth, left, ldA, packed, ld, nil, epilogue)
+      } else {
+        part.withAhead { tiles.strip(b.element, m, columns, depth, left, ldA, right, Int64(b.ld), $0, epilogue) }
+      }
+    }
+  }
+
+  private func skinnyPairs(
+    _ problem: MatmulProblem, _ part: SkinnyPart, _ a: LeftRows, _ b: RightOperand, _ right: UnsafeRawPointer,
+    packed: UnsafeMutablePointer<Float>?, _ epilogue: CPUEpilogue
+  ) {
+    guard let pairStrip = tiles.pairStrip, let unpackedPairStrip = tiles.unpackedPairStrip else {
+      preconditionFailure("no products of pairs")
+    }
+    let (m, columns, depth) = (Int64(problem.m), Int64(part.columns), Int64(part.depth))
+    let (left, ldA, ld) = (a.words(from: part.row / 2), Int64(a.ld), Int64(tiles.tileColumns))
+    withUnsafePointer(to: epilogue) { epilogue in
+      if let packed {
+        let words = UnsafeMutableRawPointer(packed).assumingMemoryBound(to: UInt32.self)
+        tiles.packPairs(b.element, 0, columns, depth, right, Int64(b.ld), words, ld)
+        pairStrip(m, columns, depth, left, ldA, words, ld, epilogue)
+      } else {
+        part.withAhead {
+          unpackedPairStrip(
+            m, columns, depth, left, ldA, right.assumingMemoryBound(to: UInt16.self), Int64(b.ld), $0, epilogue)
+        }
+      }
+    }
+  }
+}
+
+/// A strip of a block of B's rows.
+private struct SkinnyPart {
+  let row: Int
+  let depth: Int
+  let columns: Int
+  /// What is asked for meanwhile.
+  let ahead: CPUAhead?
+
+  func withAhead(_ body: (UnsafePointer<CPUAhead>?) -> Void) {
+    if let ahead { withUnsafePointer(to: ahead) { body($0) } } else { body(nil) }
+  }
+}
+
+extension RightOperand {
+  /// What a task of few rows reads after a block of B that ends before `row`: the next block, whole rows of it, or the
+  /// first block of what is probably this thread's next task, since the others take tasks in turn.
+  fileprivate func following(
+    _ problem: MatmulProblem, _ matrix: Int, row: Int, _ columns: Range<Int>, threads: Int
+  ) -> CPUAhead? {
+    let isLast = row >= problem.k
+    let first = isLast ? columns.lowerBound + threads * columns.count : columns.lowerBound
+    guard first < problem.n else { return nil }
+    return CPUAhead(
+      rows: at(matrix: matrix, row: isLast ? 0 : row, column: first), ld: Int64(ld * width),
+      run: Int64(min(columns.count, problem.n - first) * width), step: 0)
+  }
+}
+
+/// Rows of A as they are or, rounded, as pairs of bf16 values.
+private struct LeftRows {
+  let floats: UnsafeMutablePointer<Float>
+  /// From one row to the next, in floats or words.
+  let ld: Int
+  let pairs: Bool
+
+  func words(from word: Int) -> UnsafePointer<UInt32> {
+    UnsafeRawPointer(floats + word).assumingMemoryBound(to: UInt32.self)
   }
 }
 
@@ -151,9 +248,11 @@ private enum SkinnyPlan {
   private static let few = 16
 
   /// Rows of B that pass together, and whether the next ones are asked for meanwhile: both fit the second-level cache.
-  static func depth(_ problem: MatmulProblem) -> (rows: Int, asks: Bool) {
-    problem.m <= few ? (64, true) : (StripPlan.blocks(of: problem.k).depth, false)
+  static func depth(_ problem: MatmulProblem, pairs: Bool) -> (rows: Int, asks: Bool) {
+    problem.m <= few ? (pairs ? 128 : 64, true) : (StripPlan.blocks(of: problem.k).depth, false)
   }
+  /// With more rows than these, arithmetic takes longer than memory, and rounded operands are multiplied as pairs.
+  static let fewestOfPairs = 4
   /// Columns of a task with B not transposed, at most.
   private static let widest = 768
   /// Columns of a task with B transposed: rows of B.
@@ -200,6 +299,7 @@ struct RightOperand {
   let transposed: Bool
   let ld: Int
   private let bytes: UnsafeRawPointer
+  /// Bytes of an element.
   private let width: Int
   private let matrixCount: Int
 

@@ -4,6 +4,7 @@
 #include "Vector.h"
 #include "Functions.h"
 #include "Product.h"
+#include "PairRows.h"
 #include "Stream.h"
 #include "Packing.h"
 #include "Elementwise.h"
@@ -25,6 +26,8 @@ const CPUTiles VARIANT = {
     .finishSums = finish_sums,
 #ifdef PAIRS
     .pairStrip = pair_strip,
+    .unpackedPairStrip = unpacked_pair_strip,
+    .dotPairs = dot_pairs,
 #endif
     .pack = pack,
     .ask = ask,
