@@ -47,6 +47,28 @@ import Testing
     return cases
   }()
 
+  /// Few rows of rounded operands with bf16 weights, read in place as pairs where the processor multiplies those: every
+  /// height of a tile, ends of vectors and strips, odd k, both sides of the blocks of k, several matrices.
+  static let fewRoundedRows: [Case] = {
+    var cases: [Case] = []
+    for m in 4...17 {
+      for (n, k) in [(96, 128), (145, 131), (16, 1), (211, 31), (1000, 33), (32, 300)] {
+        for transposeB in [false, true] {
+          let index = cases.count
+          cases.append(
+            Case(
+              m: m, n: n, k: k + m % 3,
+              options: MatmulOptions(
+                transposeA: index % 7 == 3, transposeB: transposeB, alpha: index % 3 == 0 ? -0.75 : 1,
+                beta: index % 2 == 0 ? 0.5 : 1, activation: index % 5 == 4 ? .relu : nil, roundsOperands: true),
+              dtype: .bf16, batch: index % 4 == 1 ? 2 : nil, sharedB: index % 8 < 4, hasBias: index % 4 < 2,
+              hasAddend: index % 6 > 3))
+        }
+      }
+    }
+    return cases
+  }()
+
   /// A row of more than sixteen has the same bits whatever rows there are beside it.
   @Test(arguments: Variant.oneThread) func companyChangesNoBit(_ variant: Variant) throws {
     let backend = try variant.backend(threads: 2)
@@ -71,7 +93,7 @@ import Testing
   @Test(arguments: Variant.oneThread) func againstDouble(_ variant: Variant) throws {
     let many = try variant.backend(threads: 5)
     let backend = try variant.backend()
-    for (index, c) in Self.cases.enumerated() {
+    for (index, c) in (Self.cases + Self.fewRoundedRows).enumerated() {
       var numbers = Numbers(UInt64(index))
       let (batch, o) = (c.batch ?? 1, c.options)
       let leading = c.batch.map { [$0] } ?? []
