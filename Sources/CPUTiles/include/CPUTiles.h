@@ -38,8 +38,8 @@ typedef struct CPUEpilogue {
   const float *_Nullable bias;
 } CPUEpilogue;
 
-/// Memory that is read later: runs of `run` bytes, `ld` bytes apart. A strip asks for as much as it reads of B itself, and
-/// begins at its step number `step`, where a step is what it reads for a k, or for a pair of them.
+/// Memory that is read later: runs of `run` bytes, `ld` bytes apart. A strip asks for as much as it reads of B itself,
+/// and begins at its step number `step`, where a step is what it reads for a k, or for a pair of them.
 typedef struct CPUAhead {
   const void *rows;
   int64_t ld;
@@ -139,7 +139,8 @@ typedef struct CPUTiles {
       int64_t m, int64_t columns, int64_t k, const uint32_t *a, int64_t lda, const uint32_t *b, int64_t ldb,
       const CPUEpilogue *epilogue);
 
-  // Products of pairs with a B of bf16 values as it lies, for 5 rows of A or more; null where `pairStrip` is (PairRows.h)
+  // Products of pairs with a B of bf16 values as it lies, for 4 rows of A or more; null where `pairStrip` is
+  // (PairRows.h)
 
   /// As `strip`, with A made of pairs of bf16 values; `columns` is a multiple of `lanes`.
   void (*_Nullable unpackedPairStrip)(
