@@ -13,11 +13,15 @@ public struct ExactSavings: OptionSet, Sendable, Hashable, Codable {
   /// Where something trainable reaches some rows of a value alone, no other rows get a gradient.
   public static let gradientRows = ExactSavings(rawValue: 1 << 2)
 
-  public static let all: ExactSavings = [.sharedFront, .outputRows, .gradientRows]
+  /// What all sequences of a batch begin with is computed once a run, where nothing trainable stands in front of it.
+  public static let frozenFront = ExactSavings(rawValue: 1 << 3)
+
+  public static let all: ExactSavings = [.sharedFront, .outputRows, .gradientRows, .frozenFront]
 
   /// Every saving with the name that takes it away.
   public static let named: [(name: String, saving: ExactSavings)] = [
     ("shared-front", .sharedFront), ("output-rows", .outputRows), ("gradient-rows", .gradientRows),
+    ("frozen-front", .frozenFront),
   ]
 
   /// All savings but those named; nil if a name is none of `named`.

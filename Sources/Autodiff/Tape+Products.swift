@@ -67,7 +67,8 @@ extension Tape {
     let options = MatmulOptions(frozen: weight.isFrozen, roundsOperands: roundsOperands)
     let result = try backend.linearCrossEntropy(
       hidden.value, labels, weight: weight.value, bias: bias?.value, ignoreIndex: ignoreIndex,
-      wantsGradient: isRecording && hidden.requiresGradient, options: options)
+      wantsGradient: isRecording && hidden.requiresGradient, options: options,
+      logitBytes: recomputesLayers ? 16 << 20 : 64 << 20)
     let wantsParameters = weight.requiresGradient || bias?.requiresGradient == true
     let rows = wantsParameters ? hidden.value : nil
     let (backend, matrix, shift) = (backend, weight.value, bias?.value)

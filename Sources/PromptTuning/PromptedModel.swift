@@ -7,12 +7,14 @@ public final class PromptedModel {
   public let model: any LanguageModel
   public let prompt: any Prompt
   private let features: FeatureCache
+  let frozenFronts: FrozenFronts
   private var draw: PromptDraw?
 
   public init(model: any LanguageModel, prompt: any Prompt) {
     self.model = model
     self.prompt = prompt
     features = FeatureCache(model, prompt.featureForm)
+    frozenFronts = FrozenFronts(model)
   }
 
   public var backend: any ComputeBackend { model.backend }

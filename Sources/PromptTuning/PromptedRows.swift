@@ -6,7 +6,7 @@ import LanguageModels
 struct PromptedRows {
   /// `[shared + sum of lengths, embeddingWidth]`.
   var embeddings: Variable
-  /// Keys and values in front in every layer.
+  /// Keys and values in front in every layer: those of the prompt, or of tokens that all texts start with.
   var prefixes: LayerPrefixes?
   /// Rows at the beginning that stand in front of every example: virtual tokens, and tokens that all texts start with.
   var shared: Int
@@ -56,13 +56,19 @@ extension PromptedModel {
       sharing != .nothing && tape.savings.contains(.sharedFront) && reading.isShared && reading.choices == nil
     let sharedFront = mayShare ? Self.commonFront(placements) : 0
     let isWhole = mayShare && placements.allSatisfy { $0.front.count == sharedFront }
-    let start = isWhole && sharing == .texts ? Self.commonStart(texts, closings, placements) : []
-    let ownTexts = texts.map { $0.dropFirst(start.count) }
+    let common = isWhole && sharing == .texts ? Self.commonStart(texts, closings, placements) : []
+    let isFrozen =
+      sharedFront == 0 && reading.prefixes == nil && tape.savings.contains(.frozenFront)
+      && !model.parameters.contains(where: \.isTrainable)
+    let frozen = isFrozen ? FrozenFronts.part(of: common) : []
+    let start = Array(common.dropFirst(frozen.count))
+    let prefixes = frozen.isEmpty ? reading.prefixes : try frozenFronts.prefixes(frozen, on: tape)
+    let ownTexts = texts.map { $0.dropFirst(common.count) }
     let embedded = try model.embed(start + zip(ownTexts, continuations).flatMap { $0 + $1 }, on: tape)
     let shared = sharedFront + start.count
     guard let vectors = reading.vectors, reading.count > 0 else {
       return PromptedRows(
-        embeddings: embedded, prefixes: reading.prefixes, shared: shared,
+        embeddings: embedded, prefixes: prefixes, shared: shared,
         lengths: zip(ownTexts, continuations).map { $0.count + $1.count },
         textPlaces: ownTexts.map { Array(0..<$0.count) })
     }
@@ -94,7 +100,7 @@ extension PromptedModel {
       return isInOrder ? table : try tape.assemble(table, sources: sources, assembled, reading.choices)
     }
     return PromptedRows(
-      embeddings: embeddings, prefixes: reading.prefixes, shared: shared, lengths: assembled.map(\.rows.count),
+      embeddings: embeddings, prefixes: prefixes, shared: shared, lengths: assembled.map(\.rows.count),
       textPlaces: textPlaces)
   }
 

@@ -78,6 +78,23 @@ import Testing
     try GradientCheck(backend, [[5, 6], [11, 6]]) { [try $0.linearCrossEntropy($1[0], labels, weight: $1[1])] }.run()
   }
 
+  /// In how many chunks the logits come into being changes no bit.
+  @Test(arguments: Backends.available) func `chunks of logits`(_ device: TestBackend) throws {
+    func run(_ bytes: Int) throws -> (losses: [Float], gradient: [Float], peak: Int) {
+      let backend = try device.make()
+      let result = try backend.linearCrossEntropy(
+        try backend.tensor(normals(150 * 40, seed: 2), [150, 40]),
+        try backend.indices(randomIndices(150, below: 300, seed: 1)),
+        weight: try backend.tensor(normals(300 * 40, seed: 3), [300, 40]), wantsGradient: true,
+        options: MatmulOptions(frozen: true), logitBytes: bytes)
+      return (try backend.values(result.losses), try backend.values(#require(result.unitGradient)), backend.memory.peak)
+    }
+    let parts = try run(1)
+    let whole = try run(1 << 20)
+    #expect(whole.losses == parts.losses && whole.gradient == parts.gradient)
+    #expect(parts.peak < whole.peak, "\(parts.peak) bytes in chunks, \(whole.peak) at once")
+  }
+
   @Test(arguments: Backends.available) func `rows and columns`(_ device: TestBackend) throws {
     let backend = try device.make()
     let repeated = try backend.indices([2, 0, 2, 3, 2])

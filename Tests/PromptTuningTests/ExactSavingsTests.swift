@@ -9,12 +9,12 @@ import Testing
 
 /// What is left out changes nothing.
 @Suite struct ExactSavingsTests {
-  /// Texts that begin with the same seven tokens; one of them has no others.
+  /// Texts that begin with the same 19 tokens; one of them has no others.
   private static let examples = [(5, 3), (0, 1), (9, 4), (2, 6)].enumerated().map { number, sizes in
     let tokens = randomIndices(sizes.0 + sizes.1, below: 258, seed: UInt64(number))
     return EncodedExample(
       source: ExampleSource(file: "f", line: number + 1),
-      context: randomIndices(7, below: 258, seed: 20) + tokens.prefix(sizes.0), target: Array(tokens.suffix(sizes.1)))
+      context: randomIndices(19, below: 258, seed: 20) + tokens.prefix(sizes.0), target: Array(tokens.suffix(sizes.1)))
   }
 
   private static let kinds: [(name: String, kind: PromptKind?, change: @Sendable (inout PromptOptions) -> Void)] = [
@@ -100,13 +100,46 @@ import Testing
         on: Tape(backend, savings: savings))
     }
     let texts = try rows(.texts)
-    #expect(texts.shared == 4 + 6 && texts.lengths == [6, 1, 10, 3] && texts.embeddings.shape[0] == 30)
+    #expect(texts.shared == 4 + 18 && texts.lengths == [6, 1, 10, 3] && texts.embeddings.shape[0] == 42)
+    #expect(texts.prefixes == nil)
     #expect(try rows(.virtualTokens).shared == 4 && rows(.nothing).shared == 0)
-    #expect(try rows(.texts, ExactSavings.all.subtracting(.sharedFront)).embeddings.shape[0] == 4 * 11 + 16)
-    // A prompt behind the texts has all of them in front.
+    #expect(try rows(.texts, ExactSavings.all.subtracting(.sharedFront)).embeddings.shape[0] == 4 * 23 + 16)
+    // A prompt behind the texts has all of them in front, and nothing trainable in front of what they share.
     let behind = try rows(.texts, position: .back)
-    #expect(behind.shared == 6 && behind.lengths == [10, 5, 14, 7])
+    #expect(behind.prefixes?.length == 16 && behind.shared == 2 && behind.lengths == [10, 5, 14, 7])
+    let computed = try rows(.texts, ExactSavings.all.subtracting(.frozenFront), position: .back)
+    #expect(computed.prefixes == nil && computed.shared == 18 && computed.lengths == behind.lengths)
     #expect(ExactSavings(without: ["shared-front"])?.missing == ["shared-front"])
     #expect(ExactSavings(without: ["anything"]) == nil)
+  }
+
+  /// What texts begin with is computed once for several steps, and never of a model that changes.
+  @Test(arguments: Backends.available) func frontsAreKept(_ device: TestBackend) throws {
+    let backend = try device.make()
+    func prompted(isTrainable: Bool) throws -> PromptedModel {
+      let model = try TinyModel.gpt2(on: backend, isTrainable: isTrainable)
+      var options = PromptOptions()
+      options.position = .back
+      let prompt = try PromptRequest(
+        model: model, codec: try TextCodec(tokenizer: ByteTokenizer(), facts: model.facts), length: 4,
+        options: options, start: .random, seed: 3
+      ).prompt(.static)
+      return PromptedModel(model: model, prompt: prompt)
+    }
+    func losses(_ model: PromptedModel, _ examples: [EncodedExample]) throws -> [Float] {
+      try backend.values(try model.losses(examples, on: Tape(backend)).value)
+    }
+    // Texts of another task, which have more in common.
+    let others = Self.examples.map {
+      EncodedExample(source: $0.source, context: randomIndices(40, below: 258, seed: 8) + [7, 9], target: $0.target)
+    }
+    let frozen = try prompted(isTrainable: false)
+    let first = try losses(frozen, Self.examples)
+    #expect(try losses(frozen, others) == losses(try prompted(isTrainable: false), others))
+    #expect(try losses(frozen, Self.examples) == first)
+    #expect(frozen.frozenFronts.computed == 2)
+    let changing = try prompted(isTrainable: true)
+    _ = try losses(changing, Self.examples)
+    #expect(changing.frozenFronts.computed == 0)
   }
 }

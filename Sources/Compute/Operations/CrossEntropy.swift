@@ -85,14 +85,15 @@ extension ComputeBackend {
   ///   - bias: `[V]`.
   ///   - wantsGradient: also compute `unitGradient`.
   ///   - options: only `frozen` and `roundsOperands` count.
+  ///   - logitBytes: about how many bytes of logits may exist at one time; those of 64 rows always do.
   public func linearCrossEntropy(
     _ hidden: Tensor, _ labels: Indices, weight: Tensor, bias: Tensor? = nil, ignoreIndex: Int32 = -100,
-    wantsGradient: Bool, options: MatmulOptions = MatmulOptions()
+    wantsGradient: Bool, options: MatmulOptions = MatmulOptions(), logitBytes: Int = 64 << 20
   ) throws -> LinearCrossEntropyResult {
     try requireProjection(hidden, labels, weight, ignoreIndex, "linearCrossEntropy")
     let losses = try allocate([labels.count], .f32)
     let unitGradient = wantsGradient ? try allocate(hidden.shape, .f32) : nil
-    try forEachChunk(hidden, labels, weight, bias, options) { rows, hiddenChunk, labelChunk, logits in
+    try forEachChunk(hidden, labels, weight, bias, options, logitBytes) { rows, hiddenChunk, labelChunk, logits in
       let result = try crossEntropy(logits, labelChunk, ignoreIndex: ignoreIndex)
       try copy(
         result.losses,
@@ -122,7 +123,7 @@ extension ComputeBackend {
     try requireProjection(hidden, labels, weight, ignoreIndex, "linearCrossEntropyBackwardParameters")
     let weightGradient = try zeros(weight.shape)
     let biasGradient = bias == nil ? nil : try zeros([weight.shape[0]])
-    try forEachChunk(hidden, labels, weight, bias, MatmulOptions()) { rows, hiddenChunk, labelChunk, logits in
+    try forEachChunk(hidden, labels, weight, bias, MatmulOptions(), 64 << 20) { rows, hiddenChunk, labelChunk, logits in
       let result = try crossEntropy(logits, labelChunk, ignoreIndex: ignoreIndex)
       let cotangentChunk = Tensor(
         storage: cotangent.storage, offset: cotangent.offset + rows.lowerBound, shape: [rows.count], dtype: .f32)
@@ -135,18 +136,18 @@ extension ComputeBackend {
     return (weightGradient, biasGradient)
   }
 
-  /// Rows whose logits exist at one time: at most about 64 MiB of them, and in every chunk about as many.
-  private func chunkRows(of rows: Int, classes: Int) -> Int {
-    let most = max(64, (16 << 20) / max(1, classes))
+  /// Rows whose logits exist at one time, in every chunk about as many.
+  private func chunkRows(of rows: Int, classes: Int, logitBytes: Int) -> Int {
+    let most = max(64, logitBytes / DType.f32.byteCount / max(1, classes))
     let chunks = max(1, (rows + most - 1) / most)
     return max(1, (rows + chunks - 1) / chunks)
   }
 
   private func forEachChunk(
     _ hidden: Tensor, _ labels: Indices, _ weight: Tensor, _ bias: Tensor?, _ options: MatmulOptions,
-    _ body: (Range<Int>, Tensor, Indices, Tensor) throws -> Void
+    _ logitBytes: Int, _ body: (Range<Int>, Tensor, Indices, Tensor) throws -> Void
   ) throws {
-    let step = chunkRows(of: labels.count, classes: weight.shape[0])
+    let step = chunkRows(of: labels.count, classes: weight.shape[0], logitBytes: logitBytes)
     for start in stride(from: 0, to: labels.count, by: step) {
       let rows = start..<min(start + step, labels.count)
       let hiddenChunk = try hidden.rows(rows)

@@ -66,18 +66,8 @@ struct DecodingPass {
     }
     guard !tokens.isEmpty else { return }
     let tape = Tape(model.backend, isRecording: false)
-    let (count, end) = (tokens.count, prefixLength + tokens.count)
-    let places = try model.backend.indices((prefixLength..<end).map(Int32.init))
-    let batch = PackedBatch(
-      positions: places,
-      layout: try AttentionLayout(
-        segments: [AttentionSegment(queries: 0..<count, own: 0..<end, causal: true)], queryCount: count,
-        keyCount: cache.capacity),
-      outputRows: try model.backend.indices([Int32(count - 1)]),
-      outputLayout: try AttentionLayout(
-        segments: [AttentionSegment(queries: 0..<1, own: 0..<end, causal: true)], queryCount: 1,
-        keyCount: cache.capacity),
-      cacheRows: places)
+    let batch = try PackedBatch.storing(
+      prefixLength..<prefixLength + tokens.count, keyCount: cache.capacity, on: model.backend)
     _ = try model.encode(try promptedModel.embed(tokens, of: arranged, on: tape), batch, cache: cache, on: tape)
   }
 

@@ -86,4 +86,24 @@ public struct PackedBatch {
       outputLayout: try AttentionLayout(segments: outputSegments, queryCount: outputRows.count, keyCount: keyCount),
       prefixLength: prefixLength)
   }
+
+  /// One sequence whose keys and values go to rows of a cache, behind those that stand there.
+  ///
+  /// The hidden state of its last token alone is computed to the end.
+  ///
+  /// - Parameters:
+  ///   - rows: of the cache, which are the positions too; the sequence sees all rows in front of them.
+  ///   - keyCount: rows of the cache.
+  public static func storing(_ rows: Range<Int>, keyCount: Int, on backend: any ComputeBackend) throws -> PackedBatch {
+    let places = try backend.indices(rows.map(Int32.init))
+    func layout(queries: Int) throws -> AttentionLayout {
+      try AttentionLayout(
+        segments: [AttentionSegment(queries: 0..<queries, own: 0..<rows.upperBound, causal: true)],
+        queryCount: queries, keyCount: keyCount)
+    }
+    return PackedBatch(
+      positions: places, layout: try layout(queries: rows.count),
+      outputRows: try backend.indices([Int32(rows.count - 1)]), outputLayout: try layout(queries: 1),
+      cacheRows: places)
+  }
 }
