@@ -30,16 +30,7 @@ extension CPUBackend {
       let head = task % heads
       for block in runs[task / heads] {
         if block.count <= AttentionForwardPass.fewQueries {
-          // Threads take tasks in turn: what this one takes next is asked for while it works on this one.
-          let (isFirst, next) = (task < workers.count, task + workers.count)
-          if isFirst { pass.askForKeys(of: block, head: head) }
-          withBias(pass.bias, head: head) {
-            pass.runInRows(block, head: head, bias: $0, worker: worker) {
-              if next < runs.count * heads, let block = runs[next / heads].first {
-                pass.askForKeys(of: block, head: next % heads)
-              }
-            }
-          }
+          withBias(pass.bias, head: head) { pass.runInRows(block, head: head, bias: $0, worker: worker) }
         } else {
           pass.runInLanes(block, head: head, worker: worker)
         }
@@ -82,25 +73,18 @@ private struct AttentionForwardPass {
     }
   }
 
-  /// Asks for a head's part of the rows that a block sees: it is short and the next row far away, so that the processor
-  /// does not see them coming.
-  private func ask(for matrix: HeadMatrix, _ width: Int, of block: QueryBlock, head: Int) {
-    for range in block.keys {
-      backend.tiles.fetch(
-        matrix.at(row: Int(range.row), head: keyValueHead(head)), min(range.count, Self.fetchedRows), Int64(width),
-        Int64(matrix.ld))
-    }
-  }
-
-  func askForKeys(of block: QueryBlock, head: Int) { ask(for: k, q.headWidth, of: block, head: head) }
-
-  /// Scores `[queries][keys]`; `beforeMixing` is called between the two halves of the work.
-  func runInRows(
-    _ block: QueryBlock, head: Int, bias: UnsafePointer<Float>?, worker: Int, beforeMixing: () -> Void
-  ) {
+  /// Scores `[queries][keys]`.
+  func runInRows(_ block: QueryBlock, head: Int, bias: UnsafePointer<Float>?, worker: Int) {
     let (tiles, keyCount) = (backend.tiles, block.keyCount)
     let scores = backend.workers.floats(block.count * keyCount, worker: worker)
-    ask(for: v, output.headWidth, of: block, head: head)
+    // A head's part of a row is short and the next row far away: the processor does not see them coming.
+    for range in block.keys {
+      for (matrix, width) in [(k, q.headWidth), (v, output.headWidth)] {
+        tiles.fetch(
+          matrix.at(row: Int(range.row), head: keyValueHead(head)), min(range.count, Self.fetchedRows), Int64(width),
+          Int64(matrix.ld))
+      }
+    }
     var first = 0
     for range in block.keys {
       var epilogue = CPUEpilogue(
@@ -123,7 +107,6 @@ private struct AttentionForwardPass {
         tiles.scaledExp(row, sum, 1, row, Int64(keyCount))
       }
     }
-    beforeMixing()
     mix(block, head: head, weights: scores, ld: keyCount)
   }
 
@@ -155,7 +138,7 @@ private struct AttentionForwardPass {
           addend: first > 0 ? UnsafePointer(to + column) : nil, ldAddend: Int64(output.ld), bias: nil)
         tiles.strip(
           CPU_F32, Int64(block.count), Int64(min(stripWidth, valueWidth - column)), range.count,
-          weights + first, Int64(ld), values + column, Int64(v.ld), nil, &epilogue)
+          weights + first, Int64(ld), values + column, Int64(v.ld), 0, &epilogue)
       }
       first += Int(range.count)
     }

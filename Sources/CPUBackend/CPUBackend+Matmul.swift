@@ -141,15 +141,13 @@ extension CPUBackend {
     let (longest, asks) = SkinnyPlan.depth(problem, pairs: a.pairs)
     for first in stride(from: 0, to: max(k, 1), by: longest) {
       let depth = min(longest, k - first)
-      let following = asks ? b.following(problem, matrix, row: first + depth, columns, threads: workers.count) : nil
-      for (number, column) in stride(from: columns.lowerBound, to: columns.upperBound, by: strip).enumerated() {
+      let ahead = asks && first + longest < k ? longest : 0
+      for column in stride(from: columns.lowerBound, to: columns.upperBound, by: strip) {
         let count = min(strip, columns.upperBound - column)
         let epilogue = finish.epilogue(matrix, 0, column, isFirst: first == 0)
         let right = b.at(matrix: matrix, row: first, column: column)
         // The last vector would reach beyond the row: what does not fill vectors is packed.
         let packed = count % Int(tiles.lanes) == 0 ? nil : workers.floats(longest * strip, worker: worker)
-        var ahead = following
-        ahead?.step = Int64(number * (a.pairs ? longest / 2 : longest))
         let part = SkinnyPart(row: first, depth: depth, columns: count, ahead: ahead)
         if a.pairs {
           skinnyPairs(problem, part, a, b, right, packed: packed, epilogue)
@@ -169,9 +167,9 @@ extension CPUBackend {
     withUnsafePointer(to: epilogue) { epilogue in
       if let packed {
         tiles.pack(b.element, 0, 0, columns, depth, right, Int64(b.ld), packed, ld)
-        tiles.strip(CPU_F32, m, columns, depth, left, ldA, packed, ld, nil, epilogue)
+        tiles.strip(CPU_F32, m, columns, depth, left, ldA, packed, ld, 0, epilogue)
       } else {
-        part.withAhead { tiles.strip(b.element, m, columns, depth, left, ldA, right, Int64(b.ld), $0, epilogue) }
+        tiles.strip(b.element, m, columns, depth, left, ldA, right, Int64(b.ld), Int64(part.ahead), epilogue)
       }
     }
   }
@@ -191,10 +189,9 @@ extension CPUBackend {
         tiles.packPairs(b.element, 0, columns, depth, right, Int64(b.ld), words, ld)
         pairStrip(m, columns, depth, left, ldA, words, ld, epilogue)
       } else {
-        part.withAhead {
-          unpackedPairStrip(
-            m, columns, depth, left, ldA, right.assumingMemoryBound(to: UInt16.self), Int64(b.ld), $0, epilogue)
-        }
+        unpackedPairStrip(
+          m, columns, depth, left, ldA, right.assumingMemoryBound(to: UInt16.self), Int64(b.ld), Int64(part.ahead),
+          epilogue)
       }
     }
   }
@@ -205,27 +202,8 @@ private struct SkinnyPart {
   let row: Int
   let depth: Int
   let columns: Int
-  /// What is asked for meanwhile.
-  let ahead: CPUAhead?
-
-  func withAhead(_ body: (UnsafePointer<CPUAhead>?) -> Void) {
-    if let ahead { withUnsafePointer(to: ahead) { body($0) } } else { body(nil) }
-  }
-}
-
-extension RightOperand {
-  /// What a task of few rows reads after a block of B that ends before `row`: the next block, whole rows of it, or the
-  /// first block of what is probably this thread's next task, since the others take tasks in turn.
-  fileprivate func following(
-    _ problem: MatmulProblem, _ matrix: Int, row: Int, _ columns: Range<Int>, threads: Int
-  ) -> CPUAhead? {
-    let isLast = row >= problem.k
-    let first = isLast ? columns.lowerBound + threads * columns.count : columns.lowerBound
-    guard first < problem.n else { return nil }
-    return CPUAhead(
-      rows: at(matrix: matrix, row: isLast ? 0 : row, column: first), ld: Int64(ld * width),
-      run: Int64(min(columns.count, problem.n - first) * width), step: 0)
-  }
+  /// How many rows further B is asked for meanwhile; 0 for not at all.
+  let ahead: Int
 }
 
 /// Rows of A as they are or, rounded, as pairs of bf16 values.
@@ -299,7 +277,6 @@ struct RightOperand {
   let transposed: Bool
   let ld: Int
   private let bytes: UnsafeRawPointer
-  /// Bytes of an element.
   private let width: Int
   private let matrixCount: Int
 

@@ -96,7 +96,7 @@ extension CPUBackend {
     } multiply: { part, rows, packed, ld, epilogue in
       tiles.strip(
         CPU_F32, Int64(rows.count), Int64(part.columns.count), Int64(part.depths.count),
-        a + (part.matrix * m + rows.lowerBound) * k + part.depths.lowerBound, Int64(k), packed, ld, nil, &epilogue)
+        a + (part.matrix * m + rows.lowerBound) * k + part.depths.lowerBound, Int64(k), packed, ld, 0, &epilogue)
     }
   }
 

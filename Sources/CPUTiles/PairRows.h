@@ -12,40 +12,34 @@ INLINE vu pair_rows(const uint16_t *earlier, const uint16_t *later) {
       14, 30, 15, 31);
 }
 
-/// As `pair_tile` with rows of B, which are paired on the way; `columns` are whole vectors. With `fetches`, memory is
-/// asked for.
+/// As `pair_tile` with rows of B, which are paired on the way; `columns` are whole vectors. With `fetches`, what lies
+/// `ahead` elements further is asked for, into the second-level cache.
 INLINE void unpacked_pair_tile(
     const int rows, const int vectors, const int fetches, int64_t row, int64_t k, const uint32_t *a, int64_t lda,
-    const uint16_t *b, int64_t ldb, const CPUAhead *ahead, const CPUEpilogue *epilogue) {
-  const int bytes = vectors * LANES * 4;
+    const uint16_t *b, int64_t ldb, int64_t ahead, const CPUEpilogue *epilogue) {
   vf sums[PAIR_ROWS][3];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) sums[i][j] = (vf){};
   const uint32_t *first = a + row * lda;
-  for (int64_t p = 0, stop = k / 2; p < k / 2; stop = k / 2) {
-    AskedRun asked = {0};
-    if (fetches) {
-      asked = asked_run(ahead, p, bytes);
-      stop = LEAST(k / 2, p + asked.steps);
-    }
-    for (; p < stop; p++) {
-      if (fetches) {
-        ask_for_step(asked.place, bytes);
-        asked.place += bytes;
+  for (int64_t p = 0; p < k / 2; p++) {
+    const uint16_t *earlier = b + 2 * p * ldb, *later = earlier + ldb;
+    if (fetches)
+#pragma clang loop unroll(full)
+      for (int j = 0; j < vectors * LANES; j += 32) {
+        __builtin_prefetch(earlier + ahead + j, 0, 2);
+        __builtin_prefetch(later + ahead + j, 0, 2);
       }
-      const uint16_t *earlier = b + 2 * p * ldb, *later = earlier + ldb;
-      vu right[3];
+    vu right[3];
 #pragma clang loop unroll(full)
-      for (int j = 0; j < vectors; j++) right[j] = pair_rows(earlier + j * LANES, later + j * LANES);
+    for (int j = 0; j < vectors; j++) right[j] = pair_rows(earlier + j * LANES, later + j * LANES);
 #pragma clang loop unroll(full)
-      for (int i = 0; i < rows; i++) {
-        vu left = first[i * lda + p] - (vu){};
+    for (int i = 0; i < rows; i++) {
+      vu left = first[i * lda + p] - (vu){};
 #pragma clang loop unroll(full)
-        for (int j = 0; j < vectors; j++)
-          sums[i][j] = _mm512_dpbf16_ps(sums[i][j], (__m512bh)left, (__m512bh)right[j]);
-      }
+      for (int j = 0; j < vectors; j++)
+        sums[i][j] = _mm512_dpbf16_ps(sums[i][j], (__m512bh)left, (__m512bh)right[j]);
     }
   }
   if (k % 2 == 1) {
@@ -66,12 +60,12 @@ INLINE void unpacked_pair_tile(
 }
 
 typedef void (*unpacked_pair_function)(
-    int64_t row, int64_t k, const uint32_t *a, int64_t lda, const uint16_t *b, int64_t ldb, const CPUAhead *ahead,
+    int64_t row, int64_t k, const uint32_t *a, int64_t lda, const uint16_t *b, int64_t ldb, int64_t ahead,
     const CPUEpilogue *epilogue);
 
 #define UNPACKED_PAIR_TILE(fetches, rows, vectors)                                                           \
   static void unpacked_pair_tile_##fetches##_##rows##_##vectors(                                             \
-      int64_t row, int64_t k, const uint32_t *a, int64_t lda, const uint16_t *b, int64_t ldb, const CPUAhead *ahead, \
+      int64_t row, int64_t k, const uint32_t *a, int64_t lda, const uint16_t *b, int64_t ldb, int64_t ahead, \
       const CPUEpilogue *epilogue) {                                                                         \
     unpacked_pair_tile(rows, vectors, fetches, row, k, a, lda, b, ldb, ahead, epilogue);                     \
   }
@@ -91,7 +85,7 @@ UNPACKED_PAIR_TILES(1, 3)
 
 static void unpacked_pair_strip(
     int64_t m, int64_t columns, int64_t k, const uint32_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
-    const CPUAhead *ahead, const CPUEpilogue *epilogue) {
+    int64_t ahead, const CPUEpilogue *epilogue) {
   static const unpacked_pair_function *const of_width[] = {
       unpacked_pair_tiles_0_1, unpacked_pair_tiles_0_2, unpacked_pair_tiles_0_3};
   const int64_t width = columns / LANES - 1;
@@ -101,7 +95,7 @@ static void unpacked_pair_strip(
   int64_t row = 0;
   for (int64_t t = 0; t < tiles; t++) {
     const int64_t rows = m / tiles + (t < m % tiles);
-    (t == 0 ? first_of_height : of_height)[rows - LEAST_PAIR_ROWS](row, k, a, lda, b, ldb, ahead, epilogue);
+    (t == 0 ? first_of_height : of_height)[rows - LEAST_PAIR_ROWS](row, k, a, lda, b, ldb, ahead * ldb, epilogue);
     row += rows;
   }
 }

@@ -22,58 +22,32 @@ INLINE void finish_vector(const CPUEpilogue *e, int64_t row, int64_t column, vf 
   store_first(e->c + row * e->ldc + column, v, count);
 }
 
-/// Where a walk through the runs of a `CPUAhead` is, some bytes a step; the last step in a run may reach beyond it.
-typedef struct AskedRun {
-  const char *place;
-  /// Until the next run.
-  int64_t steps;
-} AskedRun;
-
-INLINE AskedRun asked_run(const CPUAhead *ahead, int64_t step, int64_t bytes) {
-  const int64_t steps = (ahead->run + bytes - 1) / bytes, inside = (ahead->step + step) % steps;
-  const char *run = (const char *)ahead->rows + (ahead->step + step) / steps * ahead->ld;
-  return (AskedRun){run + inside * bytes, steps - inside};
-}
-
-/// Asks for what one step covers, into the second-level cache.
-INLINE void ask_for_step(const char *place, const int bytes) {
-#pragma clang loop unroll(full)
-  for (int byte = 0; byte < bytes; byte += 64) __builtin_prefetch(place + byte, 0, 2);
-}
-
 /// `rows` by `vectors` sums in registers; the constants are known where this is inlined, so every loop but the one
-/// over k disappears. With `fetches`, memory is asked for, as much as is read of B, into the second-level cache.
+/// over k disappears. With `fetches`, the rows of B that lie `ahead` bytes further are asked for, into the second-level
+/// cache.
 INLINE void tile(
     const int rows, const int vectors, const int fetches, const int element, int64_t row, int64_t columns, int64_t k,
-    const float *a, int64_t lda, const void *b, int64_t ldb, const CPUAhead *ahead, const CPUEpilogue *epilogue) {
-  const int bytes = vectors * LANES * (element == CPU_F32 ? 4 : 2);
+    const float *a, int64_t lda, const void *b, int64_t ldb, int64_t ahead, const CPUEpilogue *epilogue) {
+  const int width = element == CPU_F32 ? 4 : 2;
   vf sums[8][3];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) sums[i][j] = (vf){};
   const float *first = a + row * lda;
-  // A loop for each run that is asked for: a condition inside would cost the registers that the sums need.
-  for (int64_t p = 0, stop = k; p < k; stop = k) {
-    AskedRun asked = {0};
-    if (fetches) {
-      asked = asked_run(ahead, p, bytes);
-      stop = LEAST(k, p + asked.steps);
-    }
-    for (; p < stop; p++) {
-      if (fetches) {
-        ask_for_step(asked.place, bytes);
-        asked.place += bytes;
-      }
-      vf right[3];
+  for (int64_t p = 0; p < k; p++) {
+    if (fetches)
 #pragma clang loop unroll(full)
-      for (int j = 0; j < vectors; j++) right[j] = load_element(b, p * ldb + j * LANES, element);
+      for (int byte = 0; byte < vectors * LANES * width; byte += 64)
+        __builtin_prefetch((const char *)b + p * ldb * width + ahead + byte, 0, 2);
+    vf right[3];
 #pragma clang loop unroll(full)
-      for (int i = 0; i < rows; i++) {
-        vf left = splat(first[i * lda + p]);
+    for (int j = 0; j < vectors; j++) right[j] = load_element(b, p * ldb + j * LANES, element);
 #pragma clang loop unroll(full)
-        for (int j = 0; j < vectors; j++) sums[i][j] = left * right[j] + sums[i][j];
-      }
+    for (int i = 0; i < rows; i++) {
+      vf left = splat(first[i * lda + p]);
+#pragma clang loop unroll(full)
+      for (int j = 0; j < vectors; j++) sums[i][j] = left * right[j] + sums[i][j];
     }
   }
 #pragma clang loop unroll(full)
@@ -84,14 +58,14 @@ INLINE void tile(
 }
 
 typedef void (*tile_function)(
-    int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
-    const CPUAhead *ahead, const CPUEpilogue *epilogue);
+    int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb, int64_t ahead,
+    const CPUEpilogue *epilogue);
 
 #define TILE_NAME(fetches, element, rows, vectors) tile_##fetches##_##element##_##rows##_##vectors
 #define TILE(fetches, element, rows, vectors)                                                                \
   static void TILE_NAME(fetches, element, rows, vectors)(                                                    \
       int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,      \
-      const CPUAhead *ahead, const CPUEpilogue *epilogue) {                                                  \
+      int64_t ahead, const CPUEpilogue *epilogue) {                                                          \
     tile(rows, vectors, fetches, element, row, columns, k, a, lda, b, ldb, ahead, epilogue);                 \
   }
 #if TILE_ROWS == 8
@@ -139,21 +113,22 @@ WHOLE_TILES(CPU_F16, TILE_VECTORS)
 
 static void strip(
     CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
-    const CPUAhead *ahead, const CPUEpilogue *epilogue) {
+    int64_t ahead, const CPUEpilogue *epilogue) {
   int64_t width = (columns + LANES - 1) / LANES - 1;
   const tile_function *of_height = element == CPU_F32 ? tiles_0_CPU_F32[width]
       : element == CPU_BF16                           ? tiles_0_CPU_BF16[width]
                                                       : tiles_0_CPU_F16[width];
-  const tile_function *first_of_height = !ahead || width + 1 < TILE_VECTORS ? of_height
+  const tile_function *first_of_height = ahead == 0 || width + 1 < TILE_VECTORS ? of_height
       : element == CPU_F32  ? WHOLE_STRIPS(CPU_F32, TILE_VECTORS)
       : element == CPU_BF16 ? WHOLE_STRIPS(CPU_BF16, TILE_VECTORS)
                             : WHOLE_STRIPS(CPU_F16, TILE_VECTORS);
+  const int64_t bytes = ahead * ldb * (element == CPU_F32 ? 4 : 2);
   // Heights differ by one at most, so that no thin tile is left over.
   int64_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
   int64_t row = 0;
   for (int64_t t = 0; t < tiles; t++) {
     int64_t rows = m / tiles + (t < m % tiles);
-    (t == 0 ? first_of_height : of_height)[rows - 1](row, columns, k, a, lda, b, ldb, ahead, epilogue);
+    (t == 0 ? first_of_height : of_height)[rows - 1](row, columns, k, a, lda, b, ldb, bytes, epilogue);
     row += rows;
   }
 }

@@ -38,15 +38,6 @@ typedef struct CPUEpilogue {
   const float *_Nullable bias;
 } CPUEpilogue;
 
-/// Memory that is read later: runs of `run` bytes, `ld` bytes apart. A strip asks for as much as it reads of B itself,
-/// and begins at its step number `step`, where a step is what it reads for a k, or for a pair of them.
-typedef struct CPUAhead {
-  const void *rows;
-  int64_t ld;
-  int64_t run;
-  int64_t step;
-} CPUAhead;
-
 /// Consecutive rows of k and v that a tile of queries sees.
 typedef struct CPUKeyRange {
   int64_t row;
@@ -114,10 +105,11 @@ typedef struct CPUTiles {
   // Products (Product.h)
 
   /// An `[m, columns]` strip of a product, `columns <= tileColumns`, of A `[m][lda]` and B `[k][ldb]`, which is
-  /// readable up to the next multiple of `lanes` columns.
+  /// readable up to the next multiple of `lanes` columns. Memory is asked for what lies `ahead` rows of B further, if
+  /// not 0.
   void (*strip)(
       CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b,
-      int64_t ldb, const CPUAhead *_Nullable ahead, const CPUEpilogue *epilogue);
+      int64_t ldb, int64_t ahead, const CPUEpilogue *epilogue);
   /// `[m, n]` products of rows of A `[m][lda]` with rows of B `[n][ldb]`, read in place.
   void (*dots)(
       CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
@@ -145,7 +137,7 @@ typedef struct CPUTiles {
   /// As `strip`, with A made of pairs of bf16 values; `columns` is a multiple of `lanes`.
   void (*_Nullable unpackedPairStrip)(
       int64_t m, int64_t columns, int64_t k, const uint32_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
-      const CPUAhead *_Nullable ahead, const CPUEpilogue *epilogue);
+      int64_t ahead, const CPUEpilogue *epilogue);
   /// As `dots`, with A made of pairs of bf16 values.
   void (*_Nullable dotPairs)(
       int64_t m, int64_t n, int64_t k, const uint32_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
