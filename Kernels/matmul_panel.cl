@@ -98,8 +98,9 @@ inline void turn_square(PANEL panel_type *panel, const __global b_type *b, size_
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         const __global b_type *column = b + (4 * four + i) * b_column;
-        v[i] = (uint16)(((const __global loose_words *)column)[side],
-                        ((const __global loose_words *)(column + 8 * b_column))[side]);
+        const uint8 x = ((const __global loose_words *)column)[side];
+        const uint8 y = ((const __global loose_words *)(column + 8 * b_column))[side];
+        v[i] = (uint16)(x.s0, x.s1, x.s2, x.s3, x.s4, x.s5, x.s6, x.s7, y.s0, y.s1, y.s2, y.s3, y.s4, y.s5, y.s6, y.s7);
       }
       // Four columns by four words in each quarter.
 #define LOW_WORDS(x, y) \

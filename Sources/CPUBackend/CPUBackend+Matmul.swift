@@ -137,7 +137,8 @@ extension CPUBackend {
           // The last vector would reach beyond the row.
           let packed = workers.floats(longest * strip, worker: worker)
           tiles.pack(b.element, 0, 0, Int64(count), Int64(depth), right, Int64(b.ld), packed, Int64(strip))
-          tiles.strip(CPU_F32, m, Int64(count), Int64(depth), a + first, Int64(k), packed, Int64(strip), 0, nil, &epilogue)
+          tiles.strip(
+            CPU_F32, m, Int64(count), Int64(depth), a + first, Int64(k), packed, Int64(strip), 0, nil, &epilogue)
         }
       }
     }

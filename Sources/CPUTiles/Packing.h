@@ -158,7 +158,8 @@ INLINE vu load_pairs(const void *b, int64_t index, int element, int64_t depth) {
 /// Pairs of the first `count` elements at two places, the earlier in the low half.
 INLINE vu join_pairs(const void *b, int64_t earlier, int64_t later, int element, int64_t count) {
   if (count >= LANES && element == CPU_BF16) {
-    const vh low = *(const vh_any *)((const uint16_t *)b + earlier), high = *(const vh_any *)((const uint16_t *)b + later);
+    const uint16_t *halves = b;
+    const vh low = *(const vh_any *)(halves + earlier), high = *(const vh_any *)(halves + later);
     return __builtin_convertvector(low, vu) | __builtin_convertvector(high, vu) << 16;
   }
   if (count >= LANES)
