@@ -131,12 +131,14 @@ extension CPUBackend {
         let right = b.at(matrix: matrix, row: first, column: column)
         if count % Int(tiles.lanes) == 0 {
           tiles.strip(
-            b.element, m, Int64(count), Int64(depth), a + first, Int64(k), right, Int64(b.ld), Int64(ahead), &epilogue)
+            b.element, m, Int64(count), Int64(depth), a + first, Int64(k), right, Int64(b.ld), Int64(ahead), nil,
+            &epilogue)
         } else {
           // The last vector would reach beyond the row.
           let packed = workers.floats(longest * strip, worker: worker)
           tiles.pack(b.element, 0, 0, Int64(count), Int64(depth), right, Int64(b.ld), packed, Int64(strip))
-          tiles.strip(CPU_F32, m, Int64(count), Int64(depth), a + first, Int64(k), packed, Int64(strip), 0, &epilogue)
+          tiles.strip(
+            CPU_F32, m, Int64(count), Int64(depth), a + first, Int64(k), packed, Int64(strip), 0, nil, &epilogue)
         }
       }
     }
@@ -200,7 +202,8 @@ struct RightOperand {
   let transposed: Bool
   let ld: Int
   private let bytes: UnsafeRawPointer
-  private let width: Int
+  /// Bytes of an element.
+  let width: Int
   private let matrixCount: Int
 
   init(_ problem: MatmulProblem, _ b: Tensor) {

@@ -27,7 +27,6 @@ const CPUTiles VARIANT = {
     .pairStrip = pair_strip,
 #endif
     .pack = pack,
-    .ask = ask,
     .packPairs = pack_pairs,
     .roundPairs = round_pairs,
     .transpose = transpose_matrix,
