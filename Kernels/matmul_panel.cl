@@ -22,8 +22,8 @@ typedef float16 panel16;
 typedef panel16 unaligned_panel16 __attribute__((aligned(4)));
 typedef panel4 unaligned_panel4 __attribute__((aligned(4)));
 
-// Neighbours in memory, as read_b reads one.
-#if ROUNDED
+// Neighbours in memory, as read_b reads one; what is stored as bfloat16 is rounded already.
+#if ROUNDED && B_TYPE != 1
 #define READ(width)                                                                                    \
   inline float##width read_b##width(const __global b_type *b) {                                        \
     const uint##width bits = as_uint##width(WIDEN(b, width));                                          \
@@ -77,6 +77,60 @@ inline panel4 panel_rows(const __global b_type *b, int row) {
 #endif
 }
 
+// The panel's words are those of B where B's rows are neighbours in memory: 16 by 16 of them are turned at a time.
+#define WORDS_OF_B ((PAIRED && B_TYPE == 1) || (!PAIRED && B_TYPE == 0 && !ROUNDED))
+#if WORDS_OF_B
+typedef uint8 loose_words __attribute__((aligned(2)));
+typedef uint16 loose_row __attribute__((aligned(4)));
+
+// 16 columns, b_column apart, of 16 rows of the panel.
+//
+// Loads put halves of columns side by side, so that a quarter of the shuffling is done by reading. Shuffles are written
+// element by element: see matmul_pack.cl.
+inline void turn_square(PANEL panel_type *panel, const __global b_type *b, size_t b_column) {
+  PANEL uint *target = (PANEL uint *)panel;
+#pragma unroll
+  for (int side = 0; side < 2; side++) {
+    uint16 fours[8];
+#pragma unroll
+    for (int four = 0; four < 2; four++) {
+      uint16 v[4];
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const __global b_type *column = b + (4 * four + i) * b_column;
+        const uint8 x = ((const __global loose_words *)column)[side];
+        const uint8 y = ((const __global loose_words *)(column + 8 * b_column))[side];
+        v[i] = (uint16)(x.s0, x.s1, x.s2, x.s3, x.s4, x.s5, x.s6, x.s7, y.s0, y.s1, y.s2, y.s3, y.s4, y.s5, y.s6, y.s7);
+      }
+      // Four columns by four words in each quarter.
+#define LOW_WORDS(x, y) \
+  (uint16)(x.s0, y.s0, x.s1, y.s1, x.s4, y.s4, x.s5, y.s5, x.s8, y.s8, x.s9, y.s9, x.sc, y.sc, x.sd, y.sd)
+#define HIGH_WORDS(x, y) \
+  (uint16)(x.s2, y.s2, x.s3, y.s3, x.s6, y.s6, x.s7, y.s7, x.sa, y.sa, x.sb, y.sb, x.se, y.se, x.sf, y.sf)
+#define LOW_TWOS(x, y) \
+  (uint16)(x.s0, x.s1, y.s0, y.s1, x.s4, x.s5, y.s4, y.s5, x.s8, x.s9, y.s8, y.s9, x.sc, x.sd, y.sc, y.sd)
+#define HIGH_TWOS(x, y) \
+  (uint16)(x.s2, x.s3, y.s2, y.s3, x.s6, x.s7, y.s6, y.s7, x.sa, x.sb, y.sa, y.sb, x.se, x.sf, y.se, y.sf)
+      const uint16 low = LOW_WORDS(v[0], v[1]), high = HIGH_WORDS(v[0], v[1]);
+      const uint16 next_low = LOW_WORDS(v[2], v[3]), next_high = HIGH_WORDS(v[2], v[3]);
+      fours[4 * four] = LOW_TWOS(low, next_low);
+      fours[4 * four + 1] = HIGH_TWOS(low, next_low);
+      fours[4 * four + 2] = LOW_TWOS(high, next_high);
+      fours[4 * four + 3] = HIGH_TWOS(high, next_high);
+    }
+    // Quarters 0 and 2 hold a word of columns i and 8 + i, quarters 1 and 3 the fourth word after it.
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const uint16 x = fours[i], y = fours[4 + i];
+      *(PANEL loose_row *)(target + (8 * side + i) * COLUMNS) =
+          (uint16)(x.s0, x.s1, x.s2, x.s3, y.s0, y.s1, y.s2, y.s3, x.s8, x.s9, x.sa, x.sb, y.s8, y.s9, y.sa, y.sb);
+      *(PANEL loose_row *)(target + (8 * side + 4 + i) * COLUMNS) =
+          (uint16)(x.s4, x.s5, x.s6, x.s7, y.s4, y.s5, y.s6, y.s7, x.sc, x.sd, x.se, x.sf, y.sc, y.sd, y.se, y.sf);
+    }
+  }
+}
+#endif
+
 // Rows of a panel that are filled at a time, four columns by four: they and their part of B fit the nearest cache.
 #define TURNED_ROWS 64
 
@@ -103,9 +157,17 @@ inline void pack_panel(
     const int fours = columns & ~3;
     // A last word of PAIRED has one value only.
     const int whole = (PAIRED ? k / 2 : k) & ~3;
+#if WORDS_OF_B
+    const int squares = columns & ~15, square_rows = whole & ~15;
+    for (int j = 0; j < squares; j += 16)
+      for (int row = 0; row < square_rows; row += 16)
+        turn_square(panel + (size_t)row * COLUMNS + j, b + j * b_column + row * (PAIRED ? 2 : 1), b_column);
+#else
+    const int squares = 0, square_rows = 0;
+#endif
     for (int block = 0; block < whole; block += TURNED_ROWS)
       for (int j = 0; j < fours; j += 4)
-        for (int row = block; row < min(block + TURNED_ROWS, whole); row += 4) {
+        for (int row = j < squares ? max(block, square_rows) : block; row < min(block + TURNED_ROWS, whole); row += 4) {
           const __global b_type *source = b + j * b_column;
           const panel4 c0 = panel_rows(source, row), c1 = panel_rows(source + b_column, row);
           const panel4 c2 = panel_rows(source + 2 * b_column, row), c3 = panel_rows(source + 3 * b_column, row);

@@ -32,16 +32,18 @@ __kernel TARGET void matmul_strips(
     const int count = min(depth, k - first), end = first + count;
     pack_panel(strip, b + first * b_row, b_row, b_column, columns, count);
 
-    // What will be packed next, here or for the next strip, is asked for meanwhile: a share with each tile.
+    // What will be packed next, here or for the next strip, is asked for meanwhile: a share with each of the last tiles, as
+    // late as it can be, so that what came is not displaced before it is read.
     const __global b_type *next = end < k ? b + end * b_row : b + COLUMNS * b_column;
     const int next_columns = end < k ? columns : min(COLUMNS, n - first_column - COLUMNS);
     const int next_count = min(depth, end < k ? k - end : k);
     const int runs = next_columns > 0 ? panel_runs(b_column, next_columns, next_count) : 0;
     const int share = (runs * ROWS + chunk_end - chunk_first - 1) / max(1, chunk_end - chunk_first);
+    const int asking = chunk_end - (share > 0 ? (runs + share - 1) / share : 0) * ROWS;
     int run = 0;
 
     for (int first_row = chunk_first; first_row < chunk_end; first_row += ROWS) {
-      for (const int stop = min(runs, run + share); run < stop; run++)
+      for (const int stop = first_row > asking - ROWS ? min(runs, run + share) : 0; run < stop; run++)
         ask_for_run(next, b_row, b_column, next_columns, next_count, run);
       size_t places[ROWS];
       float16 sums[ROWS][COLUMN_VECTORS];

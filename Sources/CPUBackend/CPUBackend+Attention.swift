@@ -138,7 +138,7 @@ private struct AttentionForwardPass {
           addend: first > 0 ? UnsafePointer(to + column) : nil, ldAddend: Int64(output.ld), bias: nil)
         tiles.strip(
           CPU_F32, Int64(block.count), Int64(min(stripWidth, valueWidth - column)), range.count,
-          weights + first, Int64(ld), values + column, Int64(v.ld), 0, &epilogue)
+          weights + first, Int64(ld), values + column, Int64(v.ld), 0, nil, &epilogue)
       }
       first += Int(range.count)
     }

@@ -15,8 +15,6 @@ struct StripPlan {
   static let longestBlock = 1024
   /// Rows of A that pass over a packed strip.
   static let tallestChunk = 768
-  /// Tiles that are computed between two requests for what is packed next.
-  static let tilesOfPiece = 8
 
   let depth: Int
   let blocks: Int
@@ -24,8 +22,6 @@ struct StripPlan {
   let chunks: Int
   let stripColumns: Int
   let strips: Int
-  /// Rows of A that pass at a time.
-  let pieceRows: Int
   private let problem: MatmulProblem
   private let threads: Int
 
@@ -35,7 +31,6 @@ struct StripPlan {
     strips = (problem.n + stripColumns - 1) / stripColumns
     // Enough tasks for all threads; which rows belong to which task changes no result.
     let tileRows = Int(tiles.tileRows)
-    pieceRows = Self.tilesOfPiece * tileRows
     (self.problem, self.threads) = (problem, threads)
     var chunks = (problem.m + Self.tallestChunk - 1) / Self.tallestChunk
     let wanted = (4 * threads + problem.batch * strips - 1) / (problem.batch * strips)
@@ -93,10 +88,11 @@ extension CPUBackend {
       tiles.pack(
         b.element, b.transposed ? 1 : 0, problem.roundsOperands ? 1 : 0, Int64(part.columns.count),
         Int64(part.depths.count), b.at(part), Int64(b.ld), packed, ld)
-    } multiply: { part, rows, packed, ld, epilogue in
+    } multiply: { part, rows, packed, ld, request, epilogue in
       tiles.strip(
         CPU_F32, Int64(rows.count), Int64(part.columns.count), Int64(part.depths.count),
-        a + (part.matrix * m + rows.lowerBound) * k + part.depths.lowerBound, Int64(k), packed, ld, 0, &epilogue)
+        a + (part.matrix * m + rows.lowerBound) * k + part.depths.lowerBound, Int64(k), packed, ld, 0, request,
+        &epilogue)
     }
   }
 
@@ -112,42 +108,39 @@ extension CPUBackend {
       tiles.packPairs(
         b.element, b.transposed ? 1 : 0, Int64(part.columns.count), Int64(part.depths.count), b.at(part), Int64(b.ld),
         pairs(packed), ld)
-    } multiply: { part, rows, packed, ld, epilogue in
+    } multiply: { part, rows, packed, ld, request, epilogue in
       pairStrip(
         Int64(rows.count), Int64(part.columns.count), Int64(part.depths.count),
         pairs(a) + (part.matrix * m + rows.lowerBound) * words + part.depths.lowerBound / 2, Int64(words),
-        pairs(packed), ld, &epilogue)
+        pairs(packed), ld, request, &epilogue)
     }
   }
 
   /// Packs strips of B block by block and lets the rows of A pass over them.
   ///
-  /// What a worker packs next is asked for meanwhile, a share with each piece: it lies in rows far apart, which a
-  /// processor does not see coming.
+  /// What a worker packs next is asked for meanwhile: it lies in rows far apart, which a processor does not see coming.
   private func overStrips(
     _ problem: MatmulProblem, _ b: RightOperand, _ finish: Finish,
     pack: (StripPart, _ packed: UnsafeMutablePointer<Float>, _ ld: Int64) -> Void,
-    multiply: (StripPart, _ rows: Range<Int>, UnsafeMutablePointer<Float>, Int64, inout CPUEpilogue) -> Void
+    multiply: (
+      StripPart, _ rows: Range<Int>, UnsafeMutablePointer<Float>, Int64, UnsafeMutablePointer<CPURequest>?,
+      inout CPUEpilogue
+    ) -> Void
   ) {
     let plan = StripPlan(problem, tiles: tiles, threads: workers.count)
     workers.run(problem.batch * plan.chunks * plan.strips) { task, worker in
       let (rows, start) = plan.task(task)
       let packed = workers.floats(plan.depth * plan.stripColumns, worker: worker)
-      let pieces = (rows.count + plan.pieceRows - 1) / plan.pieceRows
       var part = start
       while true {
         pack(part, packed, Int64(plan.stripColumns))
+        var epilogue = finish.epilogue(part.matrix, rows.lowerBound, part.columns.lowerBound, isFirst: part.block == 0)
         let next = plan.next(part)
-        for piece in 0..<pieces {
-          if let next {
-            tiles.ask(
-              b.element, b.transposed ? 1 : 0, Int64(next.columns.count), Int64(next.depths.count), b.at(next),
-              Int64(b.ld), Int64(piece), Int64(pieces))
-          }
-          let first = rows.lowerBound + piece * plan.pieceRows
-          var epilogue = finish.epilogue(part.matrix, first, part.columns.lowerBound, isFirst: part.block == 0)
-          multiply(
-            part, first..<min(rows.upperBound, first + plan.pieceRows), packed, Int64(plan.stripColumns), &epilogue)
+        if let next {
+          var request = b.request(next)
+          multiply(part, rows, packed, Int64(plan.stripColumns), &request, &epilogue)
+        } else {
+          multiply(part, rows, packed, Int64(plan.stripColumns), nil, &epilogue)
         }
         guard let next, next.strip == part.strip else { break }
         part = next
@@ -161,5 +154,14 @@ extension RightOperand {
   /// The place of a part's first element.
   func at(_ part: StripPart) -> UnsafeRawPointer {
     at(matrix: part.matrix, row: part.depths.lowerBound, column: part.columns.lowerBound)
+  }
+
+  /// The request for a part.
+  func request(_ part: StripPart) -> CPURequest {
+    let (runs, elements) =
+      transposed ? (part.columns.count, part.depths.count) : (part.depths.count, part.columns.count)
+    return CPURequest(
+      start: at(part).assumingMemoryBound(to: CChar.self), bytes: Int64(elements * width), runs: Int64(runs),
+      stride: Int64(ld * width), run: 0, byte: 0, lines: 0)
   }
 }

@@ -22,12 +22,38 @@ INLINE void finish_vector(const CPUEpilogue *e, int64_t row, int64_t column, vf 
   store_first(e->c + row * e->ldc + column, v, count);
 }
 
+/// Steps along k from one time that lines are asked for to the next.
+enum { STEPS_OF_REQUEST = 8 };
+
+/// Asks for the next lines of 64 bytes, if there are any left.
+INLINE void ask(CPURequest *request) {
+  for (int64_t i = 0; i < request->lines && request->run < request->runs; i++) {
+    __builtin_prefetch(request->start + request->run * request->stride + request->byte, 0, 2);
+    request->byte += 64;
+    if (request->byte >= request->bytes) {
+      request->byte = 0;
+      request->run++;
+    }
+  }
+}
+
+/// The first tile that asks for lines: as late as it can be, so that what came is not displaced before it is read.
+INLINE int64_t first_asking(CPURequest *request, int64_t tiles, int64_t steps) {
+  const int64_t times = (steps + STEPS_OF_REQUEST - 1) / STEPS_OF_REQUEST;
+  if (!request || times == 0) return tiles;
+  const int64_t lines = request->runs * ((request->bytes + 63) / 64);
+  request->lines = (lines + tiles * times - 1) / (tiles * times);
+  const int64_t asking = request->lines * times;
+  return asking == 0 ? tiles : tiles - (lines + asking - 1) / asking;
+}
+
 /// `rows` by `vectors` sums in registers; the constants are known where this is inlined, so every loop but the one
 /// over k disappears. With `fetches`, the rows of B that lie `ahead` bytes further are asked for, into the second-level
-/// cache.
+/// cache; lines of a request, if there is one, are asked for now and then.
 INLINE void tile(
     const int rows, const int vectors, const int fetches, const int element, int64_t row, int64_t columns, int64_t k,
-    const float *a, int64_t lda, const void *b, int64_t ldb, int64_t ahead, const CPUEpilogue *epilogue) {
+    const float *a, int64_t lda, const void *b, int64_t ldb, int64_t ahead, CPURequest *request,
+    const CPUEpilogue *epilogue) {
   const int width = element == CPU_F32 ? 4 : 2;
   vf sums[8][3];
 #pragma clang loop unroll(full)
@@ -35,19 +61,22 @@ INLINE void tile(
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) sums[i][j] = (vf){};
   const float *first = a + row * lda;
-  for (int64_t p = 0; p < k; p++) {
-    if (fetches)
+  for (int64_t p = 0; p < k;) {
+    if (request) ask(request);
+    for (const int64_t end = LEAST(k, p + STEPS_OF_REQUEST); p < end; p++) {
+      if (fetches)
 #pragma clang loop unroll(full)
-      for (int byte = 0; byte < vectors * LANES * width; byte += 64)
-        __builtin_prefetch((const char *)b + p * ldb * width + ahead + byte, 0, 2);
-    vf right[3];
+        for (int byte = 0; byte < vectors * LANES * width; byte += 64)
+          __builtin_prefetch((const char *)b + p * ldb * width + ahead + byte, 0, 2);
+      vf right[3];
 #pragma clang loop unroll(full)
-    for (int j = 0; j < vectors; j++) right[j] = load_element(b, p * ldb + j * LANES, element);
+      for (int j = 0; j < vectors; j++) right[j] = load_element(b, p * ldb + j * LANES, element);
 #pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-      vf left = splat(first[i * lda + p]);
+      for (int i = 0; i < rows; i++) {
+        vf left = splat(first[i * lda + p]);
 #pragma clang loop unroll(full)
-      for (int j = 0; j < vectors; j++) sums[i][j] = left * right[j] + sums[i][j];
+        for (int j = 0; j < vectors; j++) sums[i][j] = left * right[j] + sums[i][j];
+      }
     }
   }
 #pragma clang loop unroll(full)
@@ -59,14 +88,14 @@ INLINE void tile(
 
 typedef void (*tile_function)(
     int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb, int64_t ahead,
-    const CPUEpilogue *epilogue);
+    CPURequest *request, const CPUEpilogue *epilogue);
 
 #define TILE_NAME(fetches, element, rows, vectors) tile_##fetches##_##element##_##rows##_##vectors
 #define TILE(fetches, element, rows, vectors)                                                                \
   static void TILE_NAME(fetches, element, rows, vectors)(                                                    \
       int64_t row, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,      \
-      int64_t ahead, const CPUEpilogue *epilogue) {                                                          \
-    tile(rows, vectors, fetches, element, row, columns, k, a, lda, b, ldb, ahead, epilogue);                 \
+      int64_t ahead, CPURequest *request, const CPUEpilogue *epilogue) {                                     \
+    tile(rows, vectors, fetches, element, row, columns, k, a, lda, b, ldb, ahead, request, epilogue);        \
   }
 #if TILE_ROWS == 8
 #define TILES_OF_WIDTH(fetches, element, vectors)                                                            \
@@ -113,7 +142,7 @@ WHOLE_TILES(CPU_F16, TILE_VECTORS)
 
 static void strip(
     CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
-    int64_t ahead, const CPUEpilogue *epilogue) {
+    int64_t ahead, CPURequest *request, const CPUEpilogue *epilogue) {
   int64_t width = (columns + LANES - 1) / LANES - 1;
   const tile_function *of_height = element == CPU_F32 ? tiles_0_CPU_F32[width]
       : element == CPU_BF16                           ? tiles_0_CPU_BF16[width]
@@ -125,10 +154,12 @@ static void strip(
   const int64_t bytes = ahead * ldb * (element == CPU_F32 ? 4 : 2);
   // Heights differ by one at most, so that no thin tile is left over.
   int64_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
+  const int64_t asking = first_asking(request, tiles, k);
   int64_t row = 0;
   for (int64_t t = 0; t < tiles; t++) {
     int64_t rows = m / tiles + (t < m % tiles);
-    (t == 0 ? first_of_height : of_height)[rows - 1](row, columns, k, a, lda, b, ldb, bytes, epilogue);
+    (t == 0 ? first_of_height : of_height)[rows - 1](
+        row, columns, k, a, lda, b, ldb, bytes, t < asking ? NULL : request, epilogue);
     row += rows;
   }
 }
@@ -355,23 +386,26 @@ static void dots(
 /// bf16 values below 2^-126 for zeros.
 INLINE void pair_tile(
     const int rows, const int vectors, int64_t row, int64_t columns, int64_t pairs, const uint32_t *a, int64_t lda,
-    const uint32_t *b, int64_t ldb, const CPUEpilogue *epilogue) {
+    const uint32_t *b, int64_t ldb, CPURequest *request, const CPUEpilogue *epilogue) {
   vf sums[8][3];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) sums[i][j] = (vf){};
   const uint32_t *first = a + row * lda;
-  for (int64_t p = 0; p < pairs; p++) {
-    vu right[3];
+  for (int64_t p = 0; p < pairs;) {
+    if (request) ask(request);
+    for (const int64_t end = LEAST(pairs, p + STEPS_OF_REQUEST); p < end; p++) {
+      vu right[3];
 #pragma clang loop unroll(full)
-    for (int j = 0; j < vectors; j++) right[j] = *(const vu_any *)(b + p * ldb + j * LANES);
+      for (int j = 0; j < vectors; j++) right[j] = *(const vu_any *)(b + p * ldb + j * LANES);
 #pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-      vu left = first[i * lda + p] - (vu){};
+      for (int i = 0; i < rows; i++) {
+        vu left = first[i * lda + p] - (vu){};
 #pragma clang loop unroll(full)
-      for (int j = 0; j < vectors; j++)
-        sums[i][j] = _mm512_dpbf16_ps(sums[i][j], (__m512bh)left, (__m512bh)right[j]);
+        for (int j = 0; j < vectors; j++)
+          sums[i][j] = _mm512_dpbf16_ps(sums[i][j], (__m512bh)left, (__m512bh)right[j]);
+      }
     }
   }
 #pragma clang loop unroll(full)
@@ -383,13 +417,13 @@ INLINE void pair_tile(
 
 typedef void (*pair_function)(
     int64_t row, int64_t columns, int64_t pairs, const uint32_t *a, int64_t lda, const uint32_t *b, int64_t ldb,
-    const CPUEpilogue *epilogue);
+    CPURequest *request, const CPUEpilogue *epilogue);
 
 #define PAIR_TILE(rows, vectors)                                                                             \
   static void pair_tile_##rows##_##vectors(                                                                  \
       int64_t row, int64_t columns, int64_t pairs, const uint32_t *a, int64_t lda, const uint32_t *b,        \
-      int64_t ldb, const CPUEpilogue *epilogue) {                                                            \
-    pair_tile(rows, vectors, row, columns, pairs, a, lda, b, ldb, epilogue);                                 \
+      int64_t ldb, CPURequest *request, const CPUEpilogue *epilogue) {                                       \
+    pair_tile(rows, vectors, row, columns, pairs, a, lda, b, ldb, request, epilogue);                        \
   }
 #define PAIR_TILES(vectors)                                                                                  \
   PAIR_TILE(1, vectors) PAIR_TILE(2, vectors) PAIR_TILE(3, vectors) PAIR_TILE(4, vectors)                    \
@@ -403,14 +437,17 @@ PAIR_TILES(3)
 
 static void pair_strip(
     int64_t m, int64_t columns, int64_t k, const uint32_t *a, int64_t lda, const uint32_t *b, int64_t ldb,
-    const CPUEpilogue *epilogue) {
+    CPURequest *request, const CPUEpilogue *epilogue) {
   static const pair_function *const of_width[] = {pair_tiles_1, pair_tiles_2, pair_tiles_3};
   const pair_function *of_height = of_width[(columns + LANES - 1) / LANES - 1];
   int64_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
+  const int64_t pairs = (k + 1) / 2;
+  const int64_t asking = first_asking(request, tiles, pairs);
   int64_t row = 0;
   for (int64_t t = 0; t < tiles; t++) {
     int64_t rows = m / tiles + (t < m % tiles);
-    of_height[rows - 1](row, columns, (k + 1) / 2, a, lda, b, ldb, epilogue);
+    of_height[rows - 1](
+        row, columns, pairs, a, lda, b, ldb, t < asking ? NULL : request, epilogue);
     row += rows;
   }
 }

@@ -30,7 +30,6 @@ const CPUTiles VARIANT = {
     .dotPairs = dot_pairs,
 #endif
     .pack = pack,
-    .ask = ask,
     .packPairs = pack_pairs,
     .roundPairs = round_pairs,
     .transpose = transpose_matrix,

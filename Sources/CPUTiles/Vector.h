@@ -143,8 +143,12 @@ INLINE vf load_element(const void *p, int64_t index, int element) {
 INLINE vf load_element_first(const void *p, int64_t index, int element, int64_t count) {
   if (count >= LANES) return load_element(p, index, element);
   if (element == CPU_F32) return load_first((const float *)p + index, count);
+#if LANES == 16
+  vh h = (vh)_mm256_maskz_loadu_epi16((__mmask16)((1u << count) - 1), (const uint16_t *)p + index);
+#else
   vh h = {};
   for (int i = 0; i < LANES; i++)
     if (i < count) h[i] = ((const uint16_t *)p)[index + i];
+#endif
   return element == CPU_BF16 ? widen_bf16(h) : widen_f16(h);
 }

@@ -6,6 +6,7 @@
 #ifndef CPU_TILES_H
 #define CPU_TILES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /// Lets the other thread of the core, or nobody, go first for a moment: in a loop that waits for a change of memory.
@@ -37,6 +38,22 @@ typedef struct CPUEpilogue {
   /// One value per column.
   const float *_Nullable bias;
 } CPUEpilogue;
+
+/// Memory that will be read soon, asked for line by line while something else is computed.
+///
+/// A processor drops requests beyond a few dozen at a time, so they are spread out.
+typedef struct CPURequest {
+  const char *start;
+  /// Consecutive bytes, and how many such runs there are, `stride` bytes apart.
+  int64_t bytes;
+  int64_t runs;
+  int64_t stride;
+  /// What is asked for next.
+  int64_t run;
+  int64_t byte;
+  /// How much at a time, in lines of 64 bytes; whoever asks sets it.
+  int64_t lines;
+} CPURequest;
 
 /// Consecutive rows of k and v that a tile of queries sees.
 typedef struct CPUKeyRange {
@@ -106,10 +123,10 @@ typedef struct CPUTiles {
 
   /// An `[m, columns]` strip of a product, `columns <= tileColumns`, of A `[m][lda]` and B `[k][ldb]`, which is
   /// readable up to the next multiple of `lanes` columns. Memory is asked for what lies `ahead` rows of B further, if
-  /// not 0.
+  /// not 0. What is requested comes with the last rows.
   void (*strip)(
       CPUElement element, int64_t m, int64_t columns, int64_t k, const float *a, int64_t lda, const void *b,
-      int64_t ldb, int64_t ahead, const CPUEpilogue *epilogue);
+      int64_t ldb, int64_t ahead, CPURequest *_Nullable request, const CPUEpilogue *epilogue);
   /// `[m, n]` products of rows of A `[m][lda]` with rows of B `[n][ldb]`, read in place.
   void (*dots)(
       CPUElement element, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const void *b, int64_t ldb,
@@ -129,7 +146,7 @@ typedef struct CPUTiles {
   /// set does not multiply them.
   void (*_Nullable pairStrip)(
       int64_t m, int64_t columns, int64_t k, const uint32_t *a, int64_t lda, const uint32_t *b, int64_t ldb,
-      const CPUEpilogue *epilogue);
+      CPURequest *_Nullable request, const CPUEpilogue *epilogue);
 
   // Products of pairs with a B of bf16 values as it lies, for 4 rows of A or more; null where `pairStrip` is
   // (PairRows.h)
@@ -150,10 +167,6 @@ typedef struct CPUTiles {
   void (*pack)(
       CPUElement element, int32_t transposed, int32_t rounds, int64_t columns, int64_t k, const void *b, int64_t ldb,
       float *output, int64_t ldo);
-  /// Asks for the share number `part` of `parts` of what `pack` would read, before it is needed.
-  void (*ask)(
-      CPUElement element, int32_t transposed, int64_t columns, int64_t k, const void *b, int64_t ldb, int64_t part,
-      int64_t parts);
   /// As `pack`, but rounds to bf16 and writes pairs of neighbours in k, `[(k + 1) / 2][ldo]`.
   void (*packPairs)(
       CPUElement element, int32_t transposed, int64_t columns, int64_t k, const void *b, int64_t ldb,
