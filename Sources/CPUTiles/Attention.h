@@ -235,11 +235,11 @@ static void attention_forward(const CPUAttentionTile *t, float *output, int64_t 
           top = larger(score, top);
         }
         const vf shift = choose(top == none, splat(0), top);
-        const vf factor = exponential(before - shift);
+        const vf factor = negative_exponential(before - shift);
         total *= factor;
         for (int64_t j = 0; j < size; j++) {
           float *place = scores + j * STRIP + s;
-          const vf weight = exponential(load(place) - shift);
+          const vf weight = negative_exponential(load(place) - shift);
           store(place, weight);
           total += weight;
         }
@@ -293,7 +293,7 @@ INLINE void score_gradients(
     for (int64_t j = from; j < count; j++) {
       const int64_t key = position + j;
       float *weight = p + j * STRIP + s, *change = d + j * STRIP + s;
-      vf w = exponential(full_score(t, load(weight), query + s, key) - shift);
+      vf w = negative_exponential(full_score(t, load(weight), query + s, key) - shift);
       w = seen(w, seeing_lanes(t, key, query, causal), s, (vf){});
       const vf c = w * (load(change) - mean);
       store(weight, w);

@@ -8,6 +8,8 @@
 // Strips of a tile.
 #define PAIR_STRIPS 4
 #define PAIR_QUERIES (PAIR_STRIPS * STRIP)
+// Strips whose scores are made together.
+#define STRIPS_AT_ONCE 2
 // 32-bit words of a row of so many pairs, whole vectors.
 #define PAIR_WORDS(width) UP_TO(((width) + 1) / 2, LANES)
 
@@ -63,23 +65,39 @@ INLINE void turn_pairs(const float *rows, int64_t ld, int64_t count, int64_t wid
   pack_pairs_as(CPU_F32, 1, count, width, rows, ld, to, STRIP);
 }
 
-/// Products of rows of pairs `[.. up to a multiple of MOST_SCORE_ROWS][words]` from `first`, such a multiple, to `end`
-/// with a strip.
-static __attribute__((noinline)) void strip_pair_products(
-    const uint32_t *rows, int64_t words, int64_t first, int64_t end, int64_t pairs, const uint32_t *turned,
-    float *to) {
+/// Products of rows of pairs with some strips `[strips][step]`, `[strips][keys][STRIP]`.
+INLINE void pair_products(
+    const int strips, const uint32_t *rows, int64_t words, int64_t first, int64_t end, int64_t pairs,
+    const uint32_t *turned, int64_t step, float *to, int64_t keys) {
   for (int64_t j = first; j < end; j += MOST_SCORE_ROWS) {
     const uint32_t *row = rows + j * words;
-    vf sums[MOST_SCORE_ROWS] = {};
+    vf sums[MOST_SCORE_ROWS][STRIPS_AT_ONCE] = {};
     for (int64_t p = 0; p < pairs; p++) {
-      vu queries = load_pairs(turned + p * STRIP);
+      vu queries[STRIPS_AT_ONCE];
 #pragma clang loop unroll(full)
-      for (int i = 0; i < MOST_SCORE_ROWS; i++)
-        sums[i] = _mm512_dpbf16_ps(sums[i], (__m512bh)(row[i * words + p] - (vu){}), (__m512bh)queries);
+      for (int s = 0; s < strips; s++) queries[s] = load_pairs(turned + s * step + p * STRIP);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < MOST_SCORE_ROWS; i++) {
+        vu key = row[i * words + p] - (vu){};
+#pragma clang loop unroll(full)
+        for (int s = 0; s < strips; s++)
+          sums[i][s] = _mm512_dpbf16_ps(sums[i][s], (__m512bh)key, (__m512bh)queries[s]);
+      }
     }
 #pragma clang loop unroll(full)
-    for (int i = 0; i < MOST_SCORE_ROWS; i++) store(to + (j + i) * STRIP, sums[i]);
+    for (int i = 0; i < MOST_SCORE_ROWS; i++)
+#pragma clang loop unroll(full)
+      for (int s = 0; s < strips; s++) store(to + (s * keys + j + i) * STRIP, sums[i][s]);
   }
+}
+
+/// As above for one strip or STRIPS_AT_ONCE, and rows `[.. up to a multiple of MOST_SCORE_ROWS][words]` from `first`,
+/// such a multiple, to `end`.
+static __attribute__((noinline)) void strip_pair_products(
+    int64_t strips, const uint32_t *rows, int64_t words, int64_t first, int64_t end, int64_t pairs,
+    const uint32_t *turned, float *to, int64_t keys) {
+  if (strips == 1) pair_products(1, rows, words, first, end, pairs, turned, words * STRIP, to, keys);
+  else pair_products(STRIPS_AT_ONCE, rows, words, first, end, pairs, turned, words * STRIP, to, keys);
 }
 
 /// `kept[i] += weights[i weightStep] rows` for OUTPUT_ROWS rows i, over `count` pairs that lie `step` words apart.
@@ -100,15 +118,16 @@ INLINE void add_pairs(
   }
 }
 
-/// As `add_keys_to`, keys from `from` to `end` in pairs of weights `[keys / 2][STRIP]` and of rows.
+/// As `add_keys_to`, keys from `from` to `end` in pairs of weights `[keys / 2][STRIP]` and of rows; the sums so far are
+/// first multiplied by `factors`, one for each query.
 INLINE void add_key_pairs_to(
-    const int vectors, float *sums, int64_t ld, const uint32_t *weights, int64_t from, int64_t end,
-    const uint32_t *rows, int64_t words) {
+    const int vectors, float *sums, int64_t ld, const float *factors, const uint32_t *weights, int64_t from,
+    int64_t end, const uint32_t *rows, int64_t words) {
   vf kept[OUTPUT_ROWS][OUTPUT_VECTORS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < OUTPUT_ROWS; i++)
 #pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) kept[i][v] = load(sums + i * ld + v * LANES);
+    for (int v = 0; v < vectors; v++) kept[i][v] = load(sums + i * ld + v * LANES) * splat(factors[i]);
   const int64_t first = from / 2, count = (end + 1) / 2 - first;
   add_pairs(vectors, kept, weights + first * STRIP, 1, STRIP, count, rows + first * words, words);
 #pragma clang loop unroll(full)
@@ -118,12 +137,12 @@ INLINE void add_key_pairs_to(
 }
 
 static __attribute__((noinline)) void add_key_pairs(
-    float *sums, int64_t vectors, const uint32_t *weights, int64_t from, int64_t end, const uint32_t *rows) {
+    float *sums, int64_t vectors, const float *factors, const uint32_t *weights, int64_t from, int64_t end, const uint32_t *rows) {
   if (from >= end) return;
   int64_t v = 0, ld = vectors * LANES;
   for (; v + OUTPUT_VECTORS <= vectors; v += OUTPUT_VECTORS)
-    add_key_pairs_to(OUTPUT_VECTORS, sums + v * LANES, ld, weights, from, end, rows + v * LANES, ld);
-  for (; v < vectors; v++) add_key_pairs_to(1, sums + v * LANES, ld, weights, from, end, rows + v * LANES, ld);
+    add_key_pairs_to(OUTPUT_VECTORS, sums + v * LANES, ld, factors, weights, from, end, rows + v * LANES, ld);
+  for (; v < vectors; v++) add_key_pairs_to(1, sums + v * LANES, ld, factors, weights, from, end, rows + v * LANES, ld);
 }
 
 /// As `add_queries_to`, with pairs of queries, weights `[strip][GRADIENT_KEYS][STRIP / 2]`.
@@ -161,10 +180,58 @@ static __attribute__((noinline)) void add_query_pairs(
     add_query_pairs_to(1, to + v * LANES, ldTo, count, weights, from, end, queries + v * LANES, words);
 }
 
+/// Whether any of the keys up to `end` of a block hides from a strip, or has a bias.
+INLINE int needs_care(
+    const CPUAttentionTile *t, const CPUKeyRange *range, int64_t query, int64_t position, int64_t end) {
+  return t->bias || t->window >= 0 || (range->causal && position + end - 1 > query);
+}
+
+/// The greatest score so far of each lane, the sum of exponentials and what sums so far are multiplied by.
+typedef struct RunningSoftmax {
+  vf top, total, factor;
+} RunningSoftmax;
+
+/// Weights of keys up to `end` of a block, in pairs of keys, from raw scores, which may be overwritten.
+///
+/// `careful`: some are hidden or have a bias.
+INLINE RunningSoftmax pair_weights(
+    const int careful, const CPUAttentionTile *t, const CPUKeyRange *range, int64_t query, int64_t position,
+    int64_t end, float *scores, uint32_t *weights, vf before, vf total) {
+  const vf none = splat(-__builtin_inff());
+  vf top = before;
+  for (int64_t j = 0; j < end; j++) {
+    vf score;
+    if (careful) {
+      score = full_score(t, load(scores + j * STRIP), query, position + j);
+      score = seen(score, seeing_lanes(t, position + j, query, range->causal), 0, none);
+      store(scores + j * STRIP, score);
+    } else {
+      score = load(scores + j * STRIP) * splat(t->scale);
+    }
+    top = larger(score, top);
+  }
+  const vf shift = choose(top == none, splat(0), top);
+  const vf factor = negative_exponential(before - shift), scale = splat(careful ? 1 : t->scale);
+  total *= factor;
+  int64_t j = 0;
+  for (; j + 2 <= end; j += 2) {
+    const vf earlier = negative_exponential(load(scores + j * STRIP) * scale - shift);
+    const vf later = negative_exponential(load(scores + (j + 1) * STRIP) * scale - shift);
+    total += earlier + later;
+    store_pairs(weights + j / 2 * STRIP, round_pair(earlier, later));
+  }
+  if (j < end) {
+    const vf last = negative_exponential(load(scores + j * STRIP) * scale - shift);
+    total += last;
+    store_pairs(weights + j / 2 * STRIP, round_pair(last, (vf){}));
+  }
+  return (RunningSoftmax){top, total, factor};
+}
+
 static int64_t attention_forward_pairs_scratch(int64_t width, int64_t valueWidth) {
   const int64_t words = PAIR_WORDS(width), columns = UP_TO(valueWidth, LANES);
   return words * (PAIR_QUERIES + FORWARD_KEYS) + columns * (PAIR_QUERIES + FORWARD_KEYS / 2)
-      + (FORWARD_KEYS + FORWARD_KEYS / 2 + 1) * STRIP + 2 * PAIR_QUERIES;
+      + (STRIPS_AT_ONCE * FORWARD_KEYS + FORWARD_KEYS / 2 + 1) * STRIP + 2 * PAIR_QUERIES;
 }
 
 static void attention_forward_pairs(
@@ -173,13 +240,13 @@ static void attention_forward_pairs(
   const int64_t words = PAIR_WORDS(t->width), pairs = (t->width + 1) / 2;
   uint32_t *turned = (uint32_t *)scratch, *keys = turned + words * PAIR_QUERIES;
   uint32_t *values = keys + words * FORWARD_KEYS, *weights = values + ld * FORWARD_KEYS / 2;
-  float *scores = (float *)(weights + FORWARD_KEYS / 2 * STRIP), *rescale = scores + FORWARD_KEYS * STRIP;
-  float *sums = rescale + STRIP, *highest = sums + ld * PAIR_QUERIES, *totals = highest + PAIR_QUERIES;
-  const vf none = splat(-__builtin_inff());
+  float *scores = (float *)(weights + FORWARD_KEYS / 2 * STRIP);
+  float *factors = scores + STRIPS_AT_ONCE * FORWARD_KEYS * STRIP, *sums = factors + STRIP;
+  float *highest = sums + ld * PAIR_QUERIES, *totals = highest + PAIR_QUERIES;
   for (int64_t i = 0; i < UP_TO(t->queries, STRIP) * ld; i += LANES) store(sums + i, (vf){});
   for (int64_t i = 0; i < t->queries; i += STRIP) {
     turn_pairs(t->q + i * t->ldQ, t->ldQ, LEAST(STRIP, t->queries - i), t->width, turned + i * words);
-    store(highest + i, none);
+    store(highest + i, splat(-__builtin_inff()));
     store(totals + i, (vf){});
   }
   for (int64_t r = 0; r < t->rangeCount; r++) {
@@ -191,39 +258,30 @@ static void attention_forward_pairs(
       round_row_pairs(t->v + (range->row + block) * t->ldV, t->ldV, size, t->valueWidth, values);
       for (int64_t s = 0; s < t->queries; s += STRIP) {
         const int64_t query = t->firstQuery + s, count = LEAST(STRIP, t->queries - s);
+        const int64_t place = s / STRIP % STRIPS_AT_ONCE;
+        float *raw = scores + place * FORWARD_KEYS * STRIP;
+        if (place == 0) {
+          const int64_t together = LEAST(STRIPS_AT_ONCE * STRIP, t->queries - s);
+          strip_pair_products(
+              VECTORS_OF(together), keys, words, 0, LEAST(size, end_key(query + together - 1, range) - block), pairs,
+              turned + s * words, scores, FORWARD_KEYS);
+        }
         const int64_t seen_end = LEAST(size, end_key(query + count - 1, range) - block);
         if (GREATEST(0, first_key(t, query, range) - block) >= seen_end) continue;
-        strip_pair_products(keys, words, 0, seen_end, pairs, turned + s * words, scores);
-        const vf before = load(highest + s);
-        vf top = before, total = load(totals + s);
-        for (int64_t j = 0; j < seen_end; j++) {
-          float *place = scores + j * STRIP;
-          vf score = full_score(t, load(place), query, position + j);
-          score = seen(score, seeing_lanes(t, position + j, query, range->causal), 0, none);
-          store(place, score);
-          top = larger(score, top);
-        }
-        const vf shift = choose(top == none, splat(0), top);
-        const vf factor = exponential(before - shift);
-        total *= factor;
-        for (int64_t j = 0; j < seen_end; j += 2) {
-          const vf earlier = exponential(load(scores + j * STRIP) - shift);
-          const vf later = j + 1 < seen_end ? exponential(load(scores + (j + 1) * STRIP) - shift) : (vf){};
-          total += earlier;
-          total += later;
-          store_pairs(weights + j / 2 * STRIP, round_pair(earlier, later));
-        }
-        store(highest + s, top);
-        store(totals + s, total);
-        store(rescale, factor);
-        for (int64_t i = 0; i < count; i++)
-          for (int64_t c = 0; c < ld; c += LANES)
-            store(sums + (s + i) * ld + c, load(sums + (s + i) * ld + c) * splat(rescale[i]));
+        const vf before = load(highest + s), total = load(totals + s);
+        const RunningSoftmax now = needs_care(t, range, query, position, seen_end)
+            ? pair_weights(1, t, range, query, position, seen_end, raw, weights, before, total)
+            : pair_weights(0, t, range, query, position, seen_end, raw, weights, before, total);
+        store(highest + s, now.top);
+        store(totals + s, now.total);
+        store(factors, now.factor);
         for (int64_t i = 0; i < count; i += OUTPUT_ROWS) {
+          // Where none of these queries sees a key of the block, the factors are 1 or the sums 0.
           const int64_t last = query + LEAST(i + OUTPUT_ROWS, count) - 1;
           add_key_pairs(
-              sums + (s + i) * ld, vectors, weights + i, GREATEST(0, first_key(t, query + i, range) - block),
-              LEAST(seen_end, end_key(last, range) - block), values);
+              sums + (s + i) * ld, vectors, factors + i, weights + i,
+              GREATEST(0, first_key(t, query + i, range) - block), LEAST(seen_end, end_key(last, range) - block),
+              values);
         }
       }
     }
@@ -236,38 +294,57 @@ static int64_t attention_gradient_pairs_scratch(int64_t width, int64_t valueWidt
   const int64_t columns = UP_TO(width, LANES), valueColumns = UP_TO(valueWidth, LANES);
   return (words + valueWords) * (PAIR_QUERIES + GRADIENT_KEYS) + (columns + valueColumns) * PAIR_QUERIES / 2
       + columns * (GRADIENT_KEYS / 2 + PAIR_QUERIES) + GRADIENT_KEYS * PAIR_QUERIES
-      + (2 * GRADIENT_KEYS + GRADIENT_KEYS / 2) * STRIP + 2 * PAIR_QUERIES;
+      + (2 * STRIPS_AT_ONCE * GRADIENT_KEYS + GRADIENT_KEYS / 2) * STRIP + 2 * PAIR_QUERIES;
 }
 
-/// Probabilities and gradients of the scores of one strip, from raw scores and products of values with the cotangent:
-/// pairs of lanes of both, `[keys][STRIP / 2]`, and pairs of keys of the gradients, `[keys / 2][STRIP]`.
+/// Rounded probabilities and gradients of scores of one strip: pairs of lanes of both, `[keys][STRIP / 2]`, and pairs of
+/// keys of the gradients, `[keys / 2][STRIP]`.
+typedef struct PairScores {
+  uint32_t *p, *d, *turned;
+} PairScores;
+
+/// Those of two keys from j on, from raw scores and products of values with the cotangent.
 ///
+/// `careful`: some are hidden, have a bias or a place in a histogram, or the key at `count` is not there.
+INLINE void two_score_gradients(
+    const int careful, const CPUAttentionTile *t, const CPUAttentionGradients *g, int64_t query, int64_t position,
+    int causal, int64_t j, int64_t count, vf shift, vf mean, const float *scores, const float *products,
+    PairScores to) {
+  vf changes[2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++) {
+    const int64_t key = position + j + i;
+    vf w = {}, c = {};
+    if (!careful) {
+      w = negative_exponential(load(scores + (j + i) * STRIP) * splat(t->scale) - shift);
+      c = w * (load(products + (j + i) * STRIP) - mean);
+    } else if (j + i < count) {
+      w = negative_exponential(full_score(t, load(scores + (j + i) * STRIP), query, key) - shift);
+      w = seen(w, seeing_lanes(t, key, query, causal), 0, (vf){});
+      c = w * (load(products + (j + i) * STRIP) - mean);
+      if (g->histogram) {
+        float *bin = g->histogram + (query - key);
+        store(bin, load(bin) + c);
+      }
+    }
+    changes[i] = c * splat(t->scale);
+    store_rounded(to.p + (j + i) * STRIP / 2, w);
+    store_rounded(to.d + (j + i) * STRIP / 2, changes[i]);
+  }
+  store_pairs(to.turned + j / 2 * STRIP, round_pair(changes[0], changes[1]));
+}
+
 /// Keys go from `from`, an even number, to `end`, another; there are none from `count` on.
 INLINE void pair_score_gradients(
     const CPUAttentionTile *t, const CPUAttentionGradients *g, int64_t query, int64_t position, int causal,
-    int64_t from, int64_t end, int64_t count, vf shift, vf mean, const float *scores, const float *products,
-    uint32_t *p, uint32_t *d, uint32_t *turned) {
-  for (int64_t j = from; j < end; j += 2) {
-    vf changes[2];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < 2; i++) {
-      const int64_t key = position + j + i;
-      vf w = {}, c = {};
-      if (j + i < count) {
-        w = exponential(full_score(t, load(scores + (j + i) * STRIP), query, key) - shift);
-        w = seen(w, seeing_lanes(t, key, query, causal), 0, (vf){});
-        c = w * (load(products + (j + i) * STRIP) - mean);
-        if (g->histogram) {
-          float *bin = g->histogram + (query - key);
-          store(bin, load(bin) + c);
-        }
-      }
-      changes[i] = c * splat(t->scale);
-      store_rounded(p + (j + i) * STRIP / 2, w);
-      store_rounded(d + (j + i) * STRIP / 2, changes[i]);
-    }
-    store_pairs(turned + j / 2 * STRIP, round_pair(changes[0], changes[1]));
-  }
+    int careful, int64_t from, int64_t end, int64_t count, vf shift, vf mean, const float *scores,
+    const float *products, PairScores to) {
+  int64_t j = from;
+  if (!careful && !g->histogram)
+    for (; j + 2 <= count; j += 2)
+      two_score_gradients(0, t, g, query, position, causal, j, count, shift, mean, scores, products, to);
+  for (; j < end; j += 2)
+    two_score_gradients(1, t, g, query, position, causal, j, count, shift, mean, scores, products, to);
 }
 
 static void attention_gradient_pairs(const CPUAttentionTile *t, const CPUAttentionGradients *g, float *scratch) {
@@ -280,9 +357,10 @@ static void attention_gradient_pairs(const CPUAttentionTile *t, const CPUAttenti
   uint32_t *key_pairs = upstream + ldValue * PAIR_QUERIES / 2;
   uint32_t *p = key_pairs + ld * GRADIENT_KEYS / 2, *d = p + GRADIENT_KEYS * PAIR_QUERIES / 2;
   uint32_t *changes = d + GRADIENT_KEYS * PAIR_QUERIES / 2;
-  float *scores = (float *)(changes + GRADIENT_KEYS / 2 * STRIP), *products = scores + GRADIENT_KEYS * STRIP;
-  float *sums = products + GRADIENT_KEYS * STRIP, *shifts = sums + ld * PAIR_QUERIES;
+  float *scores = (float *)(changes + GRADIENT_KEYS / 2 * STRIP), *products = scores + STRIPS_AT_ONCE * GRADIENT_KEYS * STRIP;
+  float *sums = products + STRIPS_AT_ONCE * GRADIENT_KEYS * STRIP, *shifts = sums + ld * PAIR_QUERIES;
   float *inner = shifts + PAIR_QUERIES;
+  const float ones[OUTPUT_ROWS] = {1, 1, 1, 1};
   const int64_t lanes = UP_TO(t->queries, STRIP);
   for (int64_t i = 0; i < lanes * ld; i += LANES) store(sums + i, (vf){});
   gradient_shifts(t, g, lanes, shifts, inner);
@@ -307,17 +385,25 @@ static void attention_gradient_pairs(const CPUAttentionTile *t, const CPUAttenti
         const int64_t query = t->firstQuery + i, count = LEAST(STRIP, t->queries - i);
         const int64_t from = GREATEST(0, first_key(t, query, range) - block) / MOST_SCORE_ROWS * MOST_SCORE_ROWS;
         const int64_t to = LEAST(size, end_key(query + count - 1, range) - block);
+        const int64_t place = i / STRIP % STRIPS_AT_ONCE;
+        if (place == 0) {
+          const int64_t together = LEAST(STRIPS_AT_ONCE * STRIP, t->queries - i), strips = VECTORS_OF(together);
+          const int64_t last = LEAST(size, end_key(query + together - 1, range) - block);
+          strip_pair_products(strips, keys, words, from, last, pairs, turned + i * words, scores, GRADIENT_KEYS);
+          strip_pair_products(
+              strips, values, valueWords, from, last, valuePairs, turned_upstream + i * valueWords, products,
+              GRADIENT_KEYS);
+        }
         if (from >= to) continue;
-        uint32_t *strip_p = p + i * GRADIENT_KEYS / 2, *strip_d = d + i * GRADIENT_KEYS / 2;
-        strip_pair_products(keys, words, from, to, pairs, turned + i * words, scores);
-        strip_pair_products(values, valueWords, from, to, valuePairs, turned_upstream + i * valueWords, products);
+        const int64_t end_row = UP_TO(to, OUTPUT_ROWS), first = place * GRADIENT_KEYS * STRIP;
+        const PairScores made = {p + i * GRADIENT_KEYS / 2, d + i * GRADIENT_KEYS / 2, changes};
         pair_score_gradients(
-            t, g, query, position, range->causal, from, UP_TO(to, OUTPUT_ROWS), LEAST(size, UP_TO(to, OUTPUT_ROWS)),
-            load(shifts + i), load(inner + i), scores, products, strip_p, strip_d, changes);
+            t, g, query, position, range->causal, needs_care(t, range, query, position, end_row), from, end_row,
+            LEAST(size, end_row), load(shifts + i), load(inner + i), scores + first, products + first, made);
         for (int64_t n = 0; n < count; n += OUTPUT_ROWS) {
           const int64_t last = query + LEAST(n + OUTPUT_ROWS, count) - 1;
           add_key_pairs(
-              sums + (i + n) * ld, vectors, changes + n, GREATEST(0, first_key(t, query + n, range) - block),
+              sums + (i + n) * ld, vectors, ones, changes + n, GREATEST(0, first_key(t, query + n, range) - block),
               LEAST(size, end_key(last, range) - block), key_pairs);
         }
       }
