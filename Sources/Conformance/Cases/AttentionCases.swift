@@ -213,7 +213,8 @@ extension CaseTable {
   /// Operands may be rounded. Those of the first products are not changed by it, so that the tolerance is that of the
   /// weights and of the gradients of scores alone; the long ones have any numbers.
   private static let rounded: [ConformanceCase] =
-    (plain + packed + gaps + biased).map { roundable($0, exact: true) }
+    (plain.filter { !$0.label.contains("heads=1,width=") || $0.label.contains("width=17,") } + packed + gaps + biased)
+    .map { roundable($0, exact: true) }
     + packed.filter { $0.label.contains("long") }.map { roundable($0, exact: false) } + [
       roundable(
         attend(
