@@ -210,8 +210,10 @@ extension CaseTable {
     attend("infinity", queries: 6, keys: 6, fill: .normalWith([(20, .infinity)]), ["causal": true], nonFinite: true),
   ]
 
-  /// Operands may be rounded. Those of the first products are not changed by it, so that the tolerance is that of the
-  /// weights and of the gradients of scores alone; the long ones have any numbers.
+  /// Operands may be rounded.
+  ///
+  /// Those of the first products are not changed by it, so that the tolerance is that of the weights and of the gradients
+  /// of scores alone; the long ones have any numbers.
   private static let rounded: [ConformanceCase] =
     (plain.filter { !$0.label.contains("heads=1,width=") || $0.label.contains("width=17,") } + packed + gaps + biased)
     .map { roundable($0, exact: true) }
