@@ -28,10 +28,11 @@ let package = Package(
     .target(
       name: "Kernels", path: "Kernels",
       resources: [
-        "attention_cpu", "attention_gpu", "attention_plain", "attention_tiles", "builtins", "columns", "elementwise",
-        "fragments", "functions", "lanes", "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_panel", "matmul_plain",
-        "matmul_strips", "matmul_tensor", "matmul_tile", "normalization", "operands", "optimizers", "pairs", "peak",
-        "processor", "reductions", "rows", "softmax", "strided", "visibility",
+        "attention_cpu", "attention_gpu", "attention_pair_tiles", "attention_pairs", "attention_plain",
+        "attention_rows", "attention_tiles", "builtins", "columns", "elementwise", "fragments", "functions", "lanes",
+        "matmul_cpu", "matmul_gpu", "matmul_pack", "matmul_panel", "matmul_plain", "matmul_strips", "matmul_tensor",
+        "matmul_tile", "normalization", "operands", "optimizers", "pairs", "peak", "processor", "reductions", "rows",
+        "softmax", "strided", "visibility",
       ].map { .embedInCode("\($0).cl") }),
     .target(
       name: "OpenCLBackend",

@@ -3,7 +3,10 @@ extension KernelLibrary {
   static let embedded: [String: [UInt8]] = [
     "attention_cpu.cl": PackageResources.attention_cpu_cl,
     "attention_gpu.cl": PackageResources.attention_gpu_cl,
+    "attention_pair_tiles.cl": PackageResources.attention_pair_tiles_cl,
+    "attention_pairs.cl": PackageResources.attention_pairs_cl,
     "attention_plain.cl": PackageResources.attention_plain_cl,
+    "attention_rows.cl": PackageResources.attention_rows_cl,
     "attention_tiles.cl": PackageResources.attention_tiles_cl,
     "builtins.cl": PackageResources.builtins_cl,
     "columns.cl": PackageResources.columns_cl,

@@ -7,6 +7,8 @@ struct QueryBlock {
   var count: Int
   var position: Int
   var keys: [CPUKeyRange]
+  /// Queries of the whole segment.
+  var segmentCount: Int
 
   var keyCount: Int { keys.reduce(0) { $0 + Int($1.count) } }
 
@@ -17,7 +19,8 @@ struct QueryBlock {
       let position = segment.firstQueryPosition + start
       return QueryBlock(
         firstRow: segment.queries.lowerBound + start, count: count, position: position,
-        keys: visibleKeys(segment, positions: position..<position + count, window: window))
+        keys: visibleKeys(segment, positions: position..<position + count, window: window),
+        segmentCount: segment.queries.count)
     }
   }
 

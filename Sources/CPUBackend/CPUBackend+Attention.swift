@@ -10,14 +10,16 @@ extension CPUBackend {
     q: Tensor, k: Tensor, v: Tensor, _ layout: AttentionLayout, _ attributes: AttentionAttributes,
     into output: Tensor, logSumExp: Tensor
   ) throws {
-    let blockWidth = Int(tiles.attentionQueries)
+    let loops = AttentionTiles(tiles, attributes)
+    let blockWidth = loops.queries
+    let blocksOfTask = AttentionForwardPass.queriesOfTask / blockWidth
     // Blocks of one segment see the same keys, which stay in the caches of the core that takes them all. The last ones
     // see the most and come first, so that no long task is left over at the end.
     let runs =
       layout.segments.flatMap { segment in
         let blocks = QueryBlock.blocks(of: segment, window: attributes.window, width: blockWidth)
-        return stride(from: 0, to: blocks.count, by: AttentionForwardPass.blocksOfTask).map {
-          blocks[$0..<min($0 + AttentionForwardPass.blocksOfTask, blocks.count)]
+        return stride(from: 0, to: blocks.count, by: blocksOfTask).map {
+          blocks[$0..<min($0 + blocksOfTask, blocks.count)]
         }
       }.reversed() as [ArraySlice<QueryBlock>]
     let (heads, keyValueHeads) = (attributes.heads, attributes.keyValueHeads)
@@ -29,10 +31,10 @@ extension CPUBackend {
     workers.run(runs.count * heads) { task, worker in
       let head = task % heads
       for block in runs[task / heads] {
-        if block.count <= AttentionForwardPass.fewQueries {
+        if loops.takesRows(block) {
           withBias(pass.bias, head: head) { pass.runInRows(block, head: head, bias: $0, worker: worker) }
         } else {
-          pass.runInLanes(block, head: head, worker: worker)
+          pass.runInLanes(block, head: head, loops, worker: worker)
         }
       }
     }
@@ -41,12 +43,10 @@ extension CPUBackend {
 
 /// One forward pass, a head of a block of queries at a time.
 private struct AttentionForwardPass {
-  /// Up to here a block's scores lie in rows.
-  static let fewQueries = 4
   /// Rows of keys, and of values, that are asked for at once, at most: they fit the second-level cache.
   static let fetchedRows: Int64 = 512
-  /// Blocks of a segment that one task takes, at most.
-  static let blocksOfTask = 4
+  /// Queries of a segment that one task takes, at most: a multiple of those of a block.
+  static let queriesOfTask = 64
 
   let backend: CPUBackend
   let attributes: AttentionAttributes
@@ -60,16 +60,15 @@ private struct AttentionForwardPass {
   private func keyValueHead(_ head: Int) -> Int { head / (attributes.heads / attributes.keyValueHeads) }
 
   /// A tile, a query in each lane.
-  func runInLanes(_ block: QueryBlock, head: Int, worker: Int) {
+  func runInLanes(_ block: QueryBlock, head: Int, _ loops: AttentionTiles, worker: Int) {
     let (width, valueWidth) = (q.headWidth, output.headWidth)
     let scratch = backend.workers.floats(
-      Int(backend.tiles.attentionForwardScratch(Int64(width), Int64(valueWidth))), worker: worker)
+      loops.forwardScratch(width: width, valueWidth: valueWidth), worker: worker)
     backend.withTile(
       block, attributes, head: head, q: q, k: k, v: v, width: width, valueWidth: valueWidth, bias: bias,
       logSumExp: logSumExp
     ) { tile in
-      backend.tiles.attentionForward(
-        &tile, output.at(row: block.firstRow, head: head), Int64(output.ld), scratch)
+      loops.forward(&tile, output.at(row: block.firstRow, head: head), ld: output.ld, scratch: scratch)
     }
   }
 

@@ -11,8 +11,9 @@ extension CPUBackend {
   ) throws {
     let (heads, keyValueHeads) = (attributes.heads, attributes.keyValueHeads)
     let strip = Int(tiles.attentionQueries)
+    let loops = AttentionTiles(tiles, attributes)
     let blocks = layout.segments.flatMap {
-      QueryBlock.blocks(of: $0, window: attributes.window, width: Int(tiles.attentionGradientQueries))
+      QueryBlock.blocks(of: $0, window: attributes.window, width: loops.gradientQueries)
     }
     // A task owns the keys and values of a head, so that gradients of shared keys add up in a fixed order. Where there
     // are few such heads, groups of blocks make gradients of their own, which are then added up. How many must not
@@ -23,7 +24,7 @@ extension CPUBackend {
     func partial(_ sum: Tensor) throws -> Tensor { groups == 1 ? sum : try allocate([groups, sum.count], .f32) }
     let (dk, dv) = (try partial(gradients.k), try partial(gradients.v))
     let pass = AttentionBackwardPass(
-      backend: self, attributes: attributes, blocks: blocks, keyRows: layout.keyCount, groups: groups,
+      backend: self, loops: loops, attributes: attributes, blocks: blocks, keyRows: layout.keyCount, groups: groups,
       q: HeadMatrix(q, headWidth: q.columnCount / heads), k: HeadMatrix(k, headWidth: k.columnCount / keyValueHeads),
       v: HeadMatrix(v, headWidth: v.columnCount / keyValueHeads),
       cotangent: HeadMatrix(cotangent, headWidth: cotangent.columnCount / heads),
@@ -74,6 +75,7 @@ extension CPUBackend {
 /// `dk = scale dS' q`, `dv = P' cotangent`.
 private struct AttentionBackwardPass {
   let backend: CPUBackend
+  let loops: AttentionTiles
   let attributes: AttentionAttributes
   let blocks: [QueryBlock]
   let keyRows: Int
@@ -98,7 +100,7 @@ private struct AttentionBackwardPass {
   func run(_ keyValueHead: Int, group: Int, histograms: UnsafeMutablePointer<Float>?, worker: Int) {
     let (tiles, width, valueWidth) = (backend.tiles, dq.headWidth, v.headWidth)
     let (ldK, ldV) = (padded(width), padded(valueWidth))
-    let tileScratch = Int(tiles.attentionGradientScratch(Int64(width), Int64(valueWidth)))
+    let tileScratch = loops.gradientScratch(width: width, valueWidth: valueWidth)
     let scratch = backend.workers.floats(tileScratch + 2 * keyRows * (ldK + ldV), worker: worker)
     let keys = scratch + tileScratch
     let values = keys + keyRows * ldK
@@ -123,7 +125,7 @@ private struct AttentionBackwardPass {
             output: output.at(row: block.firstRow, head: head), ldOutput: Int64(output.ld),
             dq: dq.at(row: block.firstRow, head: head), ldDQ: Int64(dq.ld), dk: keyGradient, dv: valueGradient,
             histogram: histogram)
-          tiles.attentionGradient(&tile, &gradients, scratch)
+          loops.gradient(block, &tile, &gradients, scratch: scratch)
         }
       }
     }

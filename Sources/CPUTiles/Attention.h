@@ -188,6 +188,20 @@ INLINE vf full_score(const CPUAttentionTile *t, vf raw, int64_t query, int64_t k
   return t->bias ? score + load(t->bias + (query - key)) : score;
 }
 
+/// Outputs and logarithms of sums from weighted sums of values, the greatest scores and the sums of exponentials.
+INLINE void finish_outputs(
+    const CPUAttentionTile *t, const float *sums, int64_t ld, const float *highest, const float *totals, float *output,
+    int64_t ldOutput) {
+  for (int64_t i = 0; i < t->queries; i++) {
+    // Where nothing is seen every weight is 0, and stays so.
+    const vf factor = splat(totals[i] == 0 ? 0 : 1 / totals[i]);
+    for (int64_t c = 0; c < t->valueWidth; c += LANES)
+      store_first(output + i * ldOutput + c, load(sums + i * ld + c) * factor, t->valueWidth - c);
+    const float shift = highest[i] == -__builtin_inff() ? 0 : highest[i];
+    t->logSumExp[i * t->ldLogSumExp] = shift + __builtin_logf(totals[i]);
+  }
+}
+
 static int64_t attention_forward_scratch(int64_t width, int64_t valueWidth) {
   return (width + FORWARD_KEYS + 3 + VECTORS_OF(valueWidth) * LANES) * STRIP;
 }
@@ -221,11 +235,11 @@ static void attention_forward(const CPUAttentionTile *t, float *output, int64_t 
           top = larger(score, top);
         }
         const vf shift = choose(top == none, splat(0), top);
-        const vf factor = exponential(before - shift);
+        const vf factor = negative_exponential(before - shift);
         total *= factor;
         for (int64_t j = 0; j < size; j++) {
           float *place = scores + j * STRIP + s;
-          const vf weight = exponential(load(place) - shift);
+          const vf weight = negative_exponential(load(place) - shift);
           store(place, weight);
           total += weight;
         }
@@ -244,19 +258,23 @@ static void attention_forward(const CPUAttentionTile *t, float *output, int64_t 
       }
     }
   }
-  for (int64_t i = 0; i < t->queries; i++) {
-    // Where nothing is seen every weight is 0, and stays so.
-    const vf factor = splat(totals[i] == 0 ? 0 : 1 / totals[i]);
-    for (int64_t c = 0; c < t->valueWidth; c += LANES)
-      store_first(output + i * ldOutput + c, load(sums + i * ld + c) * factor, t->valueWidth - c);
-    const float shift = highest[i] == -__builtin_inff() ? 0 : highest[i];
-    t->logSumExp[i * t->ldLogSumExp] = shift + __builtin_logf(totals[i]);
-  }
+  finish_outputs(t, sums, ld, highest, totals, output, ldOutput);
 }
 
 static int64_t attention_gradient_scratch(int64_t width, int64_t valueWidth) {
   const int64_t padded = VECTORS_OF(width) * LANES, paddedValue = VECTORS_OF(valueWidth) * LANES;
   return (width + valueWidth + 2 * padded + paddedValue + 2 * GRADIENT_KEYS + 2) * GRADIENT_STRIPS * STRIP;
+}
+
+/// What is taken from the scores of each of `lanes` queries, and its sum of cotangent times output.
+INLINE void gradient_shifts(
+    const CPUAttentionTile *t, const CPUAttentionGradients *g, int64_t lanes, float *shifts, float *inner) {
+  for (int64_t i = 0; i < lanes; i++) {
+    // A lane without a query gets weights exp(0 - infinity) = 0, and so does a query that sees nothing.
+    const float sum = i < t->queries ? t->logSumExp[i * t->ldLogSumExp] : -__builtin_inff();
+    shifts[i] = sum == -__builtin_inff() ? __builtin_inff() : sum;
+    inner[i] = i < t->queries ? dot(g->cotangent + i * g->ldOutput, g->output + i * g->ldOutput, t->valueWidth) : 0;
+  }
 }
 
 /// Copies rows, with zeros up to the next multiple of LANES.
@@ -275,7 +293,7 @@ INLINE void score_gradients(
     for (int64_t j = from; j < count; j++) {
       const int64_t key = position + j;
       float *weight = p + j * STRIP + s, *change = d + j * STRIP + s;
-      vf w = exponential(full_score(t, load(weight), query + s, key) - shift);
+      vf w = negative_exponential(full_score(t, load(weight), query + s, key) - shift);
       w = seen(w, seeing_lanes(t, key, query, causal), s, (vf){});
       const vf c = w * (load(change) - mean);
       store(weight, w);
@@ -302,12 +320,7 @@ static void attention_gradient(const CPUAttentionTile *t, const CPUAttentionGrad
   copy_rows(t->q, t->ldQ, t->queries, t->width, queries, ld);
   copy_rows(g->cotangent, g->ldOutput, t->queries, t->valueWidth, upstream, ldValue);
   for (int64_t i = 0; i < ld * tile; i += LANES) store(sums + i, (vf){});
-  for (int64_t i = 0; i < tile; i++) {
-    // A lane without a query gets weights exp(0 - infinity) = 0, and so does a query that sees nothing.
-    const float sum = i < t->queries ? t->logSumExp[i * t->ldLogSumExp] : -__builtin_inff();
-    shifts[i] = sum == -__builtin_inff() ? __builtin_inff() : sum;
-    inner[i] = i < t->queries ? dot(g->cotangent + i * g->ldOutput, g->output + i * g->ldOutput, t->valueWidth) : 0;
-  }
+  gradient_shifts(t, g, tile, shifts, inner);
   for (int64_t i = 0; i < t->queries; i += STRIP) {
     const int64_t count = LEAST(STRIP, t->queries - i);
     turn_strip(t->q + i * t->ldQ, t->ldQ, count, t->width, turned + i * t->width);

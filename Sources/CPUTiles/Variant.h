@@ -11,6 +11,7 @@
 #include "Reductions.h"
 #include "Rows.h"
 #include "Attention.h"
+#include "AttentionPairs.h"
 #include "Optimizers.h"
 #include "Peak.h"
 
@@ -66,6 +67,13 @@ const CPUTiles VARIANT = {
     .attentionGradientScratch = attention_gradient_scratch,
     .attentionQueries = STRIP,
     .attentionGradientQueries = GRADIENT_STRIPS * STRIP,
+#ifdef PAIRS
+    .attentionForwardPairs = attention_forward_pairs,
+    .attentionGradientPairs = attention_gradient_pairs,
+    .attentionForwardPairsScratch = attention_forward_pairs_scratch,
+    .attentionGradientPairsScratch = attention_gradient_pairs_scratch,
+    .attentionPairQueries = PAIR_QUERIES,
+#endif
     .adamW = adam_w,
     .sgd = sgd,
     .adafactorSum = adafactor_sum,

@@ -30,7 +30,7 @@ public struct KernelBenchmark: Sendable {
     let call = try description.call(of: operation) { HostTensor($0.shape, $0.dtype == .bf16 ? .bf16([]) : .double([])) }
     work = operation.work(call)
     gradientWork = operation.gradientWork(call)
-    roundsOperands = description.attributes["roundsOperands"] == true
+    roundsOperands = ["roundsOperands", "mayRoundOperands"].contains { description.attributes[$0] == true }
   }
 
   /// The sizes by the names that the table of figures uses: m, n, k of products, else rows and columns.

@@ -7,7 +7,8 @@ extension OpenCLBackend {
   ) throws {
     let call = try AttentionCall(self, q: q, k: k, v: v, layout, attributes)
     try call.run(
-      "attention_forward", heads: attributes.heads, tiles: call.tables.tileCount,
+      "attention_forward", heads: attributes.heads,
+      tiles: call.usesPairs ? call.tables.pairTileCount : call.tables.tileCount,
       call.arguments(.queries) + [.tensor(output), .tensor(logSumExp)])
   }
 
@@ -53,6 +54,8 @@ private struct AttentionCall {
   let v: Tensor
   let width: Int
   let valueWidth: Int
+  /// Whether operands are rounded and multiplied in pairs, by attention_pairs.cl.
+  let usesPairs: Bool
   private var biasKind = 0
   private var bias: Tensor?
   private var buckets: Tensor?
@@ -67,6 +70,9 @@ private struct AttentionCall {
     (self.q, self.k, self.v) = (q, k, v)
     width = q.columnCount / attributes.heads
     valueWidth = v.columnCount / attributes.keyValueHeads
+    usesPairs =
+      try attributes.mayRoundOperands && backend.variants.attention == .cpu
+      && max(width, valueWidth) <= ProgramKey.widestHead && backend.usesDotProducts()
     let key = ObjectIdentifier(backend)
     if let ready = layout.prepared[key] as? LayoutTables {
       tables = ready
@@ -88,8 +94,13 @@ private struct AttentionCall {
   func arguments(_ side: Side) -> [KernelArgument] {
     let layout: [KernelArgument] =
       switch side {
-      case .queries: [.tensor(tables.segments), .tensor(tables.ranges), .tensor(tables.tiles)]
-      case .gradient: [.tensor(tables.segments), .tensor(tables.ranges), .tensor(tables.gradientTiles)]
+      case .queries:
+        [.tensor(tables.segments), .tensor(tables.ranges), .tensor(usesPairs ? tables.pairTiles : tables.tiles)]
+      case .gradient:
+        [
+          .tensor(tables.segments), .tensor(tables.ranges),
+          .tensor(usesPairs ? tables.pairTiles : tables.gradientTiles),
+        ]
       case .keys: [.tensor(tables.segments), .tensor(tables.keyTiles), .tensor(tables.visitors)]
       }
     return [.tensor(q), .tensor(k), .tensor(v)] + layout + [
@@ -111,7 +122,10 @@ private struct AttentionCall {
 
   func run(_ kernel: String, heads: Int, tiles: Int, _ arguments: [KernelArgument]) throws {
     if backend.variants.attention == .cpu, isNarrow {
-      let program = ProgramKey.attention(.cpu, width: width, valueWidth: valueWidth)
+      let program =
+        usesPairs
+        ? ProgramKey.pairAttention(width: width, valueWidth: valueWidth, dot: true)
+        : ProgramKey.attention(.cpu, width: width, valueWidth: valueWidth)
       return try backend.run(program, kernel, groups: [heads, tiles], local: [1, 1], arguments)
     }
     let tile = LayoutTables.tile
@@ -131,7 +145,8 @@ private struct AttentionCall {
   func runGradient(_ cotangent: Tensor, _ result: AttentionResult, into gradients: AttentionGradients) throws {
     let heads = attributes.keyValueHeads
     let wanted = (4 * backend.openCLDevice.computeUnits + heads - 1) / heads
-    let groups = heads >= 2 * backend.openCLDevice.computeUnits ? 1 : max(1, min(wanted, tables.gradientTileCount))
+    let tileCount = usesPairs ? tables.pairTileCount : tables.gradientTileCount
+    let groups = heads >= 2 * backend.openCLDevice.computeUnits ? 1 : max(1, min(wanted, tileCount))
     func slices(_ tensor: Tensor) throws -> Tensor {
       groups == 1 ? tensor : try backend.allocate([groups, tensor.count], .f32)
     }
@@ -142,7 +157,7 @@ private struct AttentionCall {
       "attention_gradient", heads: heads, tiles: groups,
       arguments(.gradient) + [
         .tensor(cotangent), .tensor(result.output), .tensor(result.logSumExp), .tensor(gradients.q), .tensor(key),
-        .tensor(value), .int(tables.gradientTileCount), .int(k.rowCount), .optional(table),
+        .tensor(value), .int(tileCount), .int(k.rowCount), .optional(table),
         .int(gradients.table?.shape[0] ?? 0),
       ])
     guard groups > 1 else { return }

@@ -8,6 +8,8 @@ final class LayoutTables {
   static let tile = 16
   /// Queries of a tile of attention_gradient in attention_cpu.cl.
   static let gradientTile = 32
+  /// Queries of a tile of attention_pairs.cl.
+  static let pairTile = 64
 
   let segments: Tensor
   let ranges: Tensor
@@ -15,6 +17,8 @@ final class LayoutTables {
   let tileCount: Int
   let gradientTiles: Tensor
   let gradientTileCount: Int
+  let pairTiles: Tensor
+  let pairTileCount: Int
   let keyTiles: Tensor
   let keyTileCount: Int
   let visitors: Tensor
@@ -48,15 +52,18 @@ final class LayoutTables {
     }
     let tiles = Self.tiles(layout, of: Self.tile)
     let gradientTiles = Self.tiles(layout, of: Self.gradientTile)
+    let pairTiles = Self.tiles(layout, of: Self.pairTile)
     let (keyTiles, visitors) = Self.keyTiles(visits, keyCount: layout.keyCount)
     self.segments = try backend.upload(segments)
     self.ranges = try backend.upload(ranges)
     self.tiles = try backend.upload(tiles)
     self.gradientTiles = try backend.upload(gradientTiles)
+    self.pairTiles = try backend.upload(pairTiles)
     self.keyTiles = try backend.upload(keyTiles)
     self.visitors = try backend.upload(visitors)
     tileCount = tiles.count / 3
     gradientTileCount = gradientTiles.count / 3
+    pairTileCount = pairTiles.count / 3
     keyTileCount = keyTiles.count / 4
   }
 

@@ -87,6 +87,14 @@ extension ProgramKey {
     }
   }
 
+  static func pairAttention(width: Int, valueWidth: Int, dot: Bool) -> ProgramKey {
+    ProgramKey(
+      file: "attention_pairs.cl",
+      parameters: [
+        "HEAD_WIDTH": width, "VALUE_WIDTH": valueWidth, "TILE": LayoutTables.pairTile, "DOT": dot ? 1 : 0,
+      ])
+  }
+
   // MARK: - All of them
 
   private static let lanesFiles = [
@@ -126,6 +134,7 @@ extension ProgramKey {
       }
     case .cpu:
       programs += [packRows, processor, dotPeak]
+      programs += headWidths.map { pairAttention(width: $0.0, valueWidth: $0.1, dot: true) }
       for vectors in 1...tileVectors {
         programs += tileHeights.flatMap { rows in
           TilePairs.allCases.map { tiledMatmul(rows: rows, vectors: vectors, pairs: $0, dot: false) }

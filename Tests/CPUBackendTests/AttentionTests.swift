@@ -159,4 +159,52 @@ import Testing
       #expect(try run(many).map { $0.map(\.bitPattern) } == got.map { $0.map(\.bitPattern) }, "case \(index), threads")
     }
   }
+
+  /// Sequences behind a prompt have the bits that each has alone, whatever the number of threads.
+  @Test(arguments: Variant.oneThread, [false, true]) func neighboursChangeNothing(_ variant: Variant, rounds: Bool)
+    throws
+  {
+    let (one, many) = (try variant.backend(), try variant.backend(threads: 5))
+    let (prompt, lengths, heads, width) = (21, [37, 3, 70, 1, 66], 2, 24)
+    let (rows, columns) = (lengths.reduce(0, +), heads * width)
+    var numbers = Numbers(7)
+    let q = numbers.normal(rows * columns), cotangent = numbers.normal(rows * columns)
+    let k = numbers.normal((prompt + rows) * columns), v = numbers.normal((prompt + rows) * columns)
+    let attributes = AttentionAttributes(heads: heads, scale: 0.2, mayRoundOperands: rounds)
+    /// Output, logarithms of sums and gradient of q, then the other gradients.
+    func run(_ backend: CPUBackend, _ lengths: [Int], from first: Int) throws -> [[Float]] {
+      let count = lengths.reduce(0, +)
+      var start = 0
+      let segments = lengths.map { length in
+        defer { start += length }
+        return AttentionSegment(
+          queries: start..<start + length, shared: [0..<prompt], own: prompt + start..<prompt + start + length,
+          causal: true)
+      }
+      func queryRows(_ x: [Float]) throws -> Tensor {
+        try backend.tensor(Array(x[first * columns..<(first + count) * columns]), [count, columns])
+      }
+      func keyRows(_ x: [Float]) throws -> Tensor {
+        let own = x[(prompt + first) * columns..<(prompt + first + count) * columns]
+        return try backend.tensor(Array(x[..<(prompt * columns)]) + own, [prompt + count, columns])
+      }
+      let layout = try AttentionLayout(segments: segments, queryCount: count, keyCount: prompt + count)
+      let (qt, kt, vt) = (try queryRows(q), try keyRows(k), try keyRows(v))
+      let result = try backend.attention(q: qt, k: kt, v: vt, layout, attributes)
+      let gradients = try backend.attentionBackward(
+        try queryRows(cotangent), q: qt, k: kt, v: vt, result, layout, attributes, wantsTable: false)
+      return try [result.output, result.logSumExp, gradients.q, gradients.k, gradients.v].map(backend.values)
+    }
+    let batch = try run(one, lengths, from: 0)
+    #expect(try run(many, lengths, from: 0).map { $0.map(\.bitPattern) } == batch.map { $0.map(\.bitPattern) })
+    var first = 0
+    for length in lengths {
+      let alone = try run(one, [length], from: first)
+      for (index, n) in [columns, heads, columns].enumerated() {
+        let part = batch[index][first * n..<(first + length) * n]
+        #expect(part.map(\.bitPattern) == alone[index].map(\.bitPattern), "\(length) queries, result \(index)")
+      }
+      first += length
+    }
+  }
 }

@@ -60,6 +60,46 @@ extension OnDevice {
       }
     }
 
+    /// A sequence behind a prompt has the bits that it has alone, also where operands may be rounded.
+    @Test(arguments: Devices.backends)
+    func neighboursChangeNothing(_ device: TestBackend) throws {
+      let backend = device.backend
+      let (prompt, lengths, heads, width) = (5, [19, 2, 70], 2, 20)
+      let columns = heads * width
+      var random = Random(9)
+      let q = random.floats(91 * columns), k = random.floats(96 * columns), v = random.floats(96 * columns)
+      func run(_ lengths: [Int], from first: Int, rounds: Bool) throws -> [Float] {
+        let count = lengths.reduce(0, +)
+        var start = 0
+        let segments = lengths.map { length in
+          defer { start += length }
+          return AttentionSegment(
+            queries: start..<start + length, shared: [0..<prompt], own: prompt + start..<prompt + start + length,
+            causal: true)
+        }
+        func keyRows(_ x: [Float]) throws -> Tensor {
+          let own = x[(prompt + first) * columns..<(prompt + first + count) * columns]
+          return try backend.tensor(Array(x[..<(prompt * columns)]) + own, [prompt + count, columns])
+        }
+        let layout = try AttentionLayout(segments: segments, queryCount: count, keyCount: prompt + count)
+        let result = try backend.attention(
+          q: try backend.tensor(Array(q[first * columns..<(first + count) * columns]), [count, columns]),
+          k: try keyRows(k), v: try keyRows(v), layout,
+          AttentionAttributes(heads: heads, scale: 0.2, mayRoundOperands: rounds))
+        return try backend.values(result.output)
+      }
+      for rounds in [false, true] {
+        let batch = try run(lengths, from: 0, rounds: rounds)
+        var first = 0
+        for length in lengths {
+          let alone = try run([length], from: first, rounds: rounds)
+          let part = batch[first * columns..<(first + length) * columns]
+          #expect(part.map(\.bitPattern) == alone.map(\.bitPattern), "\(length) queries, rounds \(rounds)")
+          first += length
+        }
+      }
+    }
+
     private func check(_ backend: OpenCLBackend, _ problem: Problem, seed: UInt64) throws {
       var random = Random(seed)
       let (heads, keyHeads) = (problem.heads, problem.keyHeads)

@@ -245,6 +245,15 @@ typedef struct CPUTiles {
   /// Biases and histograms are read and written for whole multiples of this many queries.
   int32_t attentionQueries;
   int32_t attentionGradientQueries;
+  /// As above with the operands of products rounded to bf16, for at most `attentionPairQueries` queries; null where the
+  /// instruction set does not multiply pairs (AttentionPairs.h).
+  void (*_Nullable attentionForwardPairs)(
+      const CPUAttentionTile *tile, float *output, int64_t ldOutput, float *scratch);
+  void (*_Nullable attentionGradientPairs)(
+      const CPUAttentionTile *tile, const CPUAttentionGradients *gradients, float *scratch);
+  int64_t (*_Nullable attentionForwardPairsScratch)(int64_t width, int64_t valueWidth);
+  int64_t (*_Nullable attentionGradientPairsScratch)(int64_t width, int64_t valueWidth);
+  int32_t attentionPairQueries;
 
   // Optimizers (Optimizers.h)
 

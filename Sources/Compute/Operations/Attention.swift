@@ -18,15 +18,20 @@ public struct AttentionAttributes {
   /// Keys at `query position - window` and further behind are not seen.
   public var window: Int?
   public var bias: AttentionBias
+  /// A device may round the operands of products to bfloat16, each factor at most once; sums, scores and the softmax
+  /// are f32.
+  public var mayRoundOperands: Bool
 
   public init(
-    heads: Int, keyValueHeads: Int? = nil, scale: Float, window: Int? = nil, bias: AttentionBias = .none
+    heads: Int, keyValueHeads: Int? = nil, scale: Float, window: Int? = nil, bias: AttentionBias = .none,
+    mayRoundOperands: Bool = false
   ) {
     self.heads = heads
     self.keyValueHeads = keyValueHeads ?? heads
     self.scale = scale
     self.window = window
     self.bias = bias
+    self.mayRoundOperands = mayRoundOperands
   }
 }
 

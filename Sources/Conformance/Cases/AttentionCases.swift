@@ -1,7 +1,7 @@
 import Compute
 
 extension CaseTable {
-  static let attention: [ConformanceCase] = plain + packed + gaps + biased + extremes
+  static let attention: [ConformanceCase] = plain + packed + gaps + biased + extremes + rounded
 
   private static func attend(
     _ label: String, queries: Int, keys: Int, heads: Int = 2, groups: Int? = nil, width: Int = 8,
@@ -209,4 +209,32 @@ extension CaseTable {
       "nan", queries: 9, keys: 9, fill: .normalWith([(20, .nan)]), ["causal": true], nonFinite: true),
     attend("infinity", queries: 6, keys: 6, fill: .normalWith([(20, .infinity)]), ["causal": true], nonFinite: true),
   ]
+
+  /// Operands may be rounded.
+  ///
+  /// Those of the first products are not changed by it, so that the tolerance is that of the weights and of the gradients
+  /// of scores alone; the long ones have any numbers.
+  private static let rounded: [ConformanceCase] =
+    (plain.filter { !$0.label.contains("heads=1,width=") || $0.label.contains("width=17,") } + packed + gaps + biased)
+    .map { roundable($0, exact: true) }
+    + packed.filter { $0.label.contains("long") }.map { roundable($0, exact: false) } + [
+      roundable(
+        attend(
+          "prompt=70", queries: 131, keys: 131, width: 33, valueWidth: 17,
+          [
+            "segments": [segment((0, 70), own: (0, 70)), segment((70, 131), shared: [(0, 70)], own: (70, 131))]
+          ]), exact: true),
+      roundable(attend("window=40", queries: 150, keys: 150, width: 16, ["causal": true, "window": 40]), exact: true),
+    ]
+
+  private static func roundable(_ exactCase: ConformanceCase, exact: Bool) -> ConformanceCase {
+    var inputs = exactCase.inputs
+    if exact {
+      for index in 0..<3 { inputs[index] = inputs[index].map { ConformanceCase.Input($0.shape, .eighths) } }
+    }
+    return ConformanceCase(
+      exactCase.operation, "\(exactCase.label),rounded\(exact ? ",eighths" : "")", inputs,
+      exactCase.attributes.merging(["mayRoundOperands": true]) { first, _ in first },
+      quick: exactCase.isQuick && !exactCase.label.contains("causal"))
+  }
 }

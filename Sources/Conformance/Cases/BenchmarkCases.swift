@@ -60,11 +60,14 @@ extension CaseTable {
       "attention", "Q=1024,K=1024,heads=12,width=64,causal",
       [0: .init([1024, 768]), 1: .init([1024, 768]), 2: .init([1024, 768])], ["heads": 12, "causal": true]),
     segments("prompt=20,8-sequences", shared: 20, lengths: [58, 49, 61, 66, 52, 70, 45, 63]),
+    segments("prompt=100,8-sequences,rounded", shared: 100, lengths: [58, 49, 61, 66, 52, 70, 45, 63], rounded: true),
     segments("histories=200-900", shared: 0, lengths: (0..<8).map { 200 + 100 * $0 }, queries: 1),
   ]
 
   /// Sequences behind a shared prompt; the last `queries` tokens of each ask, or all of them.
-  private static func segments(_ label: String, shared: Int, lengths: [Int], queries: Int? = nil) -> ConformanceCase {
+  private static func segments(
+    _ label: String, shared: Int, lengths: [Int], queries: Int? = nil, rounded: Bool = false
+  ) -> ConformanceCase {
     func range(_ start: Int, _ count: Int) -> AttributeValue {
       [.number(Double(start)), .number(Double(start + count))]
     }
@@ -81,6 +84,6 @@ extension CaseTable {
     return ConformanceCase(
       "attention", "Q=\(query),K=\(key),heads=12,width=64,\(label)",
       [0: .init([query, 768]), 1: .init([key, 768]), 2: .init([key, 768])],
-      ["heads": 12, "segments": .array(segments)])
+      ["heads": 12, "segments": .array(segments), "mayRoundOperands": .bool(rounded)])
   }
 }

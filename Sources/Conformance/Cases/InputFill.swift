@@ -35,6 +35,8 @@ enum InputFill: Sendable {
   /// Normal numbers of this standard deviation about a mean.
   case normal(deviation: Double = 1, mean: Double = 0)
   case uniform(Double, Double)
+  /// Multiples of 1/8 from -2 to 2, which bfloat16 holds exactly.
+  case eighths
   /// Positive, with the logarithm to base 2 uniform between these.
   case magnitudes(Double, Double)
   case constant(Double)
@@ -70,6 +72,7 @@ enum InputFill: Sendable {
       for i in 0..<count { result[i] = mean + deviation * generator.normal() }
     case .uniform(let low, let high):
       for i in 0..<count { result[i] = low + (high - low) * generator.uniform() }
+    case .eighths: for i in 0..<count { result[i] = Double(generator.index(below: 33) - 16) / 8 }
     case .magnitudes(let low, let high):
       for i in 0..<count { result[i] = exp2(low + (high - low) * generator.uniform()) }
     case .constant(let value): result = [Double](repeating: value, count: count)

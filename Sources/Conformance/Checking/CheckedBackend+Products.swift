@@ -45,7 +45,7 @@ extension CheckedBackend {
       .attention, inputs: [q, k, v, attributes.bias.tensor], outputs: [output, logSumExp],
       bounds: { side in
         let range = try scoreRange(side, q, k, attributes, layout)
-        let units = Self.scoreUnits(range, keys: layout.keyCount)
+        let units = Self.scoreUnits(range, keys: layout.keyCount, rounded: attributes.mayRoundOperands)
         return [.absolute(units, of: try side.largest(v)), .absolute(units, of: 1 + range)]
       }
     ) { side in
@@ -65,7 +65,7 @@ extension CheckedBackend {
       .attentionBackward, inputs: inputs, outputs: outputs,
       bounds: { side in
         let range = try scoreRange(side, q, k, attributes, layout)
-        let units = Self.scoreUnits(range, keys: layout.keyCount)
+        let units = Self.scoreUnits(range, keys: layout.keyCount, rounded: attributes.mayRoundOperands)
         let valueWidth = max(1, v.columnCount / attributes.keyValueHeads)
         let change =
           try 2 * side.largestNorm(cotangent, width: valueWidth) * side.largestNorm(v, width: valueWidth)
@@ -106,7 +106,10 @@ extension CheckedBackend {
   }
 
   /// An error in a score is a relative error of its exponential.
-  static func scoreUnits(_ range: Double, keys: Int) -> Double { RoundingBound.growth(keys) + 16 * range }
+  static func scoreUnits(_ range: Double, keys: Int, rounded: Bool = false) -> Double {
+    let rounding = rounded ? 4 * (1 + range) * OperandRounding.unit / Tracked.unit : 0
+    return RoundingBound.growth(keys) + 16 * range + rounding
+  }
 }
 
 extension CheckedSide {

@@ -23,6 +23,8 @@ struct AttentionOperation: ConformanceOperation {
       AttributeDocumentation(
         "segments", .null, "a list of {queries: [a, b], shared: [[s, e], ..], own: [c, d], causal: bool, gap: n}"),
       AttributeDocumentation("causal", false, "of the one segment over everything, without segments"),
+      AttributeDocumentation(
+        "mayRoundOperands", false, "factors of products may be rounded to bfloat16", isInternal: true),
     ],
     output: "[Q, heads valueWidth]")
 
@@ -35,6 +37,7 @@ struct AttentionOperation: ConformanceOperation {
     var maximumDistance: Int
     var window: Int?
     var segments: [AttentionSegment]
+    var mayRound: Bool
   }
 
   func plan(_ call: OperationCall) throws -> Plan {
@@ -52,7 +55,8 @@ struct AttentionOperation: ConformanceOperation {
       heads: heads, keyValueHeads: keyValueHeads, width: width, valueWidth: v.columns / keyValueHeads, scale: scale,
       bias: try attributes.choice("bias", Bias.self), bidirectional: try attributes.bool("bidirectional"),
       maximumDistance: try attributes.int("maximumDistance"), window: try attributes.optionalInt("window"),
-      segments: try segments(attributes, queryCount: q[0], keyCount: k[0]))
+      segments: try segments(attributes, queryCount: q[0], keyCount: k[0]),
+      mayRound: try attributes.bool("mayRoundOperands"))
   }
 
   private func segments(_ attributes: AttributeValues, queryCount: Int, keyCount: Int) throws -> [AttentionSegment] {
@@ -111,7 +115,8 @@ struct AttentionOperation: ConformanceOperation {
     let k = try session.input(1, of: call)
     let v = try session.input(2, of: call)
     var attributes = AttentionAttributes(
-      heads: plan.heads, keyValueHeads: plan.keyValueHeads, scale: plan.scale, window: plan.window)
+      heads: plan.heads, keyValueHeads: plan.keyValueHeads, scale: plan.scale, window: plan.window,
+      mayRoundOperands: plan.mayRound)
     switch plan.bias {
     case .none: break
     case .alibi: attributes.bias = .alibi(slopes: try session.input(3, of: call))

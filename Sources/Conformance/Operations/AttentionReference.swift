@@ -6,6 +6,7 @@ struct AttentionReference {
   let plan: AttentionOperation.Plan
   let queryCount: Int
   private let q, k, v, bias: [Double]
+  private let rounding: OperandRounding
   private let keyColumns, valueColumns, buckets: Int
   private let cotangent: [Double]?
   private(set) var output: [Tracked]
@@ -16,6 +17,7 @@ struct AttentionReference {
   init(plan: AttentionOperation.Plan, _ call: OperationCall, cotangent: [Double]?) {
     self.plan = plan
     self.cotangent = cotangent
+    rounding = OperandRounding(isAllowed: plan.mayRound)
     (q, k, v, bias) = (call.doubles(0), call.doubles(1), call.doubles(2), call.doubles(3))
     (keyColumns, valueColumns) = (call.shape(1).columns, call.shape(2).columns)
     buckets = plan.bias == .relative ? call.shape(3)[0] : 0
@@ -66,7 +68,7 @@ struct AttentionReference {
     let qStart = (query * plan.heads + head) * plan.width
     let scale = Tracked(Double(plan.scale))
     let scores = keys.map { key in
-      let score = scale * trackedDot(q, qStart, 1, k, key.row * keyColumns + group * plan.width, 1, plan.width)
+      let score = scale * rounding.dot(q, qStart, k, key.row * keyColumns + group * plan.width, plan.width)
       switch plan.bias {
       case .none: return score
       case .alibi: return score + Tracked(bias[head]) * Tracked(Double(key.position - position))
@@ -79,7 +81,7 @@ struct AttentionReference {
     for c in 0..<plan.valueWidth {
       var sum = TrackedSum()
       for (key, p) in zip(keys, probabilities) {
-        sum.add(p, times: Tracked(v[key.row * valueColumns + group * plan.valueWidth + c]))
+        sum.add(rounding.factor(p), times: rounding.factor(v[key.row * valueColumns + group * plan.valueWidth + c]))
       }
       output[outputStart + c] = sum.total()
     }
@@ -87,25 +89,59 @@ struct AttentionReference {
 
     // The device recomputes exp(score - logSumExp), whose relative error is that difference's absolute one.
     let recomputed = zip(scores, probabilities).map { score, p in
-      Tracked(p.value, error: max(p.error, p.value * ((score - logSum).error + 8 * Tracked.unit) + Tracked.tiny))
+      let difference = (score - logSum).error
+      let relative = plan.mayRound ? expm1(difference) : difference
+      return Tracked(p.value, error: max(p.error, p.value * (relative + 8 * Tracked.unit) + Tracked.tiny))
     }
     var weighted = TrackedSum()
     for c in 0..<plan.valueWidth { weighted.add(output[outputStart + c], times: Tracked(cotangent[outputStart + c])) }
     let mean = weighted.total()
     for (key, p) in zip(keys, recomputed) {
       let vStart = key.row * valueColumns + group * plan.valueWidth
-      let incoming = trackedDot(cotangent, outputStart, 1, v, vStart, 1, plan.valueWidth)
+      let incoming = rounding.dot(cotangent, outputStart, v, vStart, plan.valueWidth)
       let scoreGradient = p * (incoming - mean)
-      let scaled = scale * scoreGradient
+      let change = rounding.factor(scale * scoreGradient)
       let kStart = key.row * keyColumns + group * plan.width
       for c in 0..<plan.width {
-        gradients[0][qStart + c].add(scaled, times: Tracked(k[kStart + c]))
-        gradients[1][kStart + c].add(scaled, times: Tracked(q[qStart + c]))
+        gradients[0][qStart + c].add(change, times: rounding.factor(k[kStart + c]))
+        gradients[1][kStart + c].add(change, times: rounding.factor(q[qStart + c]))
       }
-      for c in 0..<plan.valueWidth { gradients[2][vStart + c].add(p, times: Tracked(cotangent[outputStart + c])) }
+      let weight = rounding.factor(p)
+      for c in 0..<plan.valueWidth {
+        gradients[2][vStart + c].add(weight, times: rounding.factor(cotangent[outputStart + c]))
+      }
       if plan.bias == .relative {
         gradients[3][bucket(key.position - position) * plan.heads + head].add(scoreGradient)
       }
     }
+  }
+}
+
+/// What rounding a factor to bfloat16, or not, may change.
+struct OperandRounding {
+  /// The unit roundoff of bfloat16.
+  static let unit = 0x1p-8
+
+  let isAllowed: Bool
+
+  /// A value that every device has: the difference is known.
+  func factor(_ value: Double) -> Tracked {
+    guard isAllowed else { return Tracked(value) }
+    let rounded = Double(HalfPrecision.float(bf16: HalfPrecision.bf16(Float(value))))
+    return Tracked(value, error: abs(rounded - value))
+  }
+
+  /// A value that the device has computed.
+  func factor(_ value: Tracked) -> Tracked {
+    guard isAllowed else { return value }
+    return Tracked(value.value, error: value.error + Self.unit * (abs(value.value) + value.error) + Tracked.tiny)
+  }
+
+  /// `sum over i < count of a[aStart + i] b[bStart + i]`.
+  func dot(_ a: [Double], _ aStart: Int, _ b: [Double], _ bStart: Int, _ count: Int) -> Tracked {
+    guard isAllowed else { return trackedDot(a, aStart, 1, b, bStart, 1, count) }
+    var sum = TrackedSum()
+    for i in 0..<count { sum.add(factor(a[aStart + i]), times: factor(b[bStart + i])) }
+    return sum.total()
   }
 }

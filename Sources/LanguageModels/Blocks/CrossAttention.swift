@@ -19,7 +19,7 @@ struct CrossAttention {
     _ x: Variable, addedTo stream: Variable, keys: Variable, values: Variable, _ layout: AttentionLayout, on tape: Tape
   ) throws -> Variable {
     let attended = try tape.attention(
-      q: try query(x, on: tape), k: keys, v: values, layout, attributes)
+      q: try query(x, on: tape), k: keys, v: values, layout, attributes.rounding(as: output))
     return try output(attended, addedTo: stream, on: tape)
   }
 }

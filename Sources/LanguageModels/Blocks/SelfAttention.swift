@@ -32,7 +32,7 @@ struct SelfAttention {
   ) {
     self.projections = projections
     self.output = output
-    self.attributes = attributes
+    self.attributes = attributes.rounding(as: output)
     self.headWidth = headWidth
     self.rotary = rotary
     self.headNorms = headNorms
@@ -85,5 +85,14 @@ struct SelfAttention {
   /// Applies a map to each head as a row of its own.
   private func perHead(_ x: Variable, _ tape: Tape, _ map: (Variable) throws -> Variable) throws -> Variable {
     try tape.reshape(try map(try tape.reshape(x, [x.value.count / headWidth, headWidth])), x.shape)
+  }
+}
+
+extension AttentionAttributes {
+  /// The same with operands that may be rounded where those of a linear map are.
+  func rounding(as linear: Linear) -> AttentionAttributes {
+    var copy = self
+    copy.mayRoundOperands = linear.roundsOperands
+    return copy
   }
 }
