@@ -26,8 +26,8 @@ INLINE vu round_pair(vf earlier, vf later) {
       14, 30, 15, 31);
 }
 
-INLINE void store_pairs(uint32_t *p, vu v) { *(vu_any *)p = v; }
-INLINE vu load_pairs(const uint32_t *p) { return *(const vu_any *)p; }
+INLINE void store_words(uint32_t *p, vu v) { *(vu_any *)p = v; }
+INLINE vu load_words(const uint32_t *p) { return *(const vu_any *)p; }
 
 /// One row's lanes rounded, neighbours in pairs.
 INLINE void store_rounded(uint32_t *p, vf v) {
@@ -43,9 +43,9 @@ static __attribute__((noinline)) void round_rows(
       const float *place = x + i * ld + c;
       vf first = load_first(place, GREATEST(0, width - c));
       vf second = width - c > LANES ? load_first(place + LANES, width - c - LANES) : (vf){};
-      store_pairs(to + i * words + c / 2, round_two(first, second));
+      store_words(to + i * words + c / 2, round_two(first, second));
     }
-  for (int64_t i = rows * words; i < UP_TO(rows, MOST_SCORE_ROWS) * words; i += LANES) store_pairs(to + i, (vu){});
+  for (int64_t i = rows * words; i < UP_TO(rows, MOST_SCORE_ROWS) * words; i += LANES) store_words(to + i, (vu){});
 }
 
 /// Pairs of rows, `[(rows + 1) / 2][columns up to the next multiple of LANES]`; what is not there is 0.
@@ -56,7 +56,7 @@ static __attribute__((noinline)) void round_row_pairs(
     for (int64_t c = 0; c < columns; c += LANES) {
       const float *place = x + i * ld + c;
       vf later = i + 1 < rows ? load_first(place + ld, columns - c) : (vf){};
-      store_pairs(to + i / 2 * words + c, round_pair(load_first(place, columns - c), later));
+      store_words(to + i / 2 * words + c, round_pair(load_first(place, columns - c), later));
     }
 }
 
@@ -75,7 +75,7 @@ INLINE void pair_products(
     for (int64_t p = 0; p < pairs; p++) {
       vu queries[STRIPS_AT_ONCE];
 #pragma clang loop unroll(full)
-      for (int s = 0; s < strips; s++) queries[s] = load_pairs(turned + s * step + p * STRIP);
+      for (int s = 0; s < strips; s++) queries[s] = load_words(turned + s * step + p * STRIP);
 #pragma clang loop unroll(full)
       for (int i = 0; i < MOST_SCORE_ROWS; i++) {
         vu key = row[i * words + p] - (vu){};
@@ -107,7 +107,7 @@ INLINE void add_pairs(
   for (int64_t p = 0; p < count; p++) {
     vu right[OUTPUT_VECTORS];
 #pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) right[v] = load_pairs(rows + p * words + v * LANES);
+    for (int v = 0; v < vectors; v++) right[v] = load_words(rows + p * words + v * LANES);
 #pragma clang loop unroll(full)
     for (int i = 0; i < OUTPUT_ROWS; i++) {
       vu left = weights[p * step + i * weightStep] - (vu){};
@@ -218,12 +218,12 @@ INLINE RunningSoftmax pair_weights(
     const vf earlier = negative_exponential(load(scores + j * STRIP) * scale - shift);
     const vf later = negative_exponential(load(scores + (j + 1) * STRIP) * scale - shift);
     total += earlier + later;
-    store_pairs(weights + j / 2 * STRIP, round_pair(earlier, later));
+    store_words(weights + j / 2 * STRIP, round_pair(earlier, later));
   }
   if (j < end) {
     const vf last = negative_exponential(load(scores + j * STRIP) * scale - shift);
     total += last;
-    store_pairs(weights + j / 2 * STRIP, round_pair(last, (vf){}));
+    store_words(weights + j / 2 * STRIP, round_pair(last, (vf){}));
   }
   return (RunningSoftmax){top, total, factor};
 }
@@ -331,7 +331,7 @@ INLINE void two_score_gradients(
     store_rounded(to.p + (j + i) * STRIP / 2, w);
     store_rounded(to.d + (j + i) * STRIP / 2, changes[i]);
   }
-  store_pairs(to.turned + j / 2 * STRIP, round_pair(changes[0], changes[1]));
+  store_words(to.turned + j / 2 * STRIP, round_pair(changes[0], changes[1]));
 }
 
 /// Keys go from `from`, an even number, to `end`, another; there are none from `count` on.
