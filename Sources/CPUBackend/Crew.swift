@@ -8,8 +8,13 @@ import Synchronization
 /// Operations follow each other within microseconds, and waking a thread takes tens of them. A helper that comes too
 /// late finds the job closed: nobody waits for it.
 ///
-/// Unchecked: `job` and `taskCount` change only while no job is open and nobody is inside one, and a helper reads them
-/// only while it is inside; `state` orders the accesses.
+/// Every thread has a share of the tasks, consecutive ones, and takes from the others' when its own is done. Operations on
+/// the same rows thus find them in the caches of the core that they ran on before. That matters more than it seems to:
+/// where cores do not share a cache, writing memory that another core has read since it was written last is some forty
+/// times as slow as writing what no other core has seen.
+///
+/// Unchecked: `job` changes only while no job is open and nobody is inside one, and a helper reads it only while it is
+/// inside; `state` orders the accesses.
 final class Crew: @unchecked Sendable {
   /// A thread besides the calling one.
   private final class Helper: Sendable {
@@ -27,11 +32,10 @@ final class Crew: @unchecked Sendable {
 
   /// From the lowest bit: whether a job is open, how many helpers are inside it (15 bits), the number of the job.
   private let state = Atomic<UInt64>(0)
-  private let nextTask = Atomic<Int>(0)
   private let isDismissed = Atomic<Bool>(false)
   private var job: Job?
-  private var taskCount = 0
   private let helpers: [Helper]
+  private let shares: TaskShares
 
   private static let open: UInt64 = 1
   private static let oneInside: UInt64 = 2
@@ -44,6 +48,7 @@ final class Crew: @unchecked Sendable {
   /// - Parameter helpers: the number of threads besides the calling one.
   init(helpers count: Int) {
     helpers = (0..<count).map { _ in Helper() }
+    shares = TaskShares(count: count + 1)
     for (index, helper) in helpers.enumerated() {
       let thread = Thread { [self] in serve(helper, worker: index + 1) }
       thread.name = "softprompt-\(index + 1)"
@@ -61,8 +66,7 @@ final class Crew: @unchecked Sendable {
   func run(_ job: Job, count: Int, width: Int) {
     precondition(state.load(ordering: .relaxed) & Self.open == 0, "a task of the CPU backend may not run tasks")
     self.job = job
-    taskCount = count
-    nextTask.store(0, ordering: .relaxed)
+    shares.divide(count, among: width)
     publish(isOpen: true, waking: width - 1)
     work(job, worker: 0)
     state.bitwiseAnd(~Self.open, ordering: .acquiringAndReleasing)
@@ -85,12 +89,7 @@ final class Crew: @unchecked Sendable {
   }
 
   private func work(_ job: Job, worker: Int) {
-    let count = taskCount
-    while true {
-      let task = nextTask.wrappingAdd(1, ordering: .relaxed).oldValue
-      guard task < count else { return }
-      job.body(task, worker)
-    }
+    while let task = shares.next(for: worker) { job.body(task, worker) }
   }
 
   /// Not inlined: the closure, which the caller lends, must be let go before this thread says that it has left.
