@@ -13,15 +13,14 @@ extension CPUBackend {
     let loops = AttentionTiles(tiles, attributes)
     let blockWidth = loops.queries
     let blocksOfTask = AttentionForwardPass.queriesOfTask / blockWidth
-    // Blocks of one segment see the same keys, which stay in the caches of the core that takes them all. The last ones
-    // see the most and come first, so that no long task is left over at the end.
-    let runs =
+    // Blocks of one segment see the same keys, which stay in the caches of the core that takes them all.
+    let runs: [ArraySlice<QueryBlock>] =
       layout.segments.flatMap { segment in
         let blocks = QueryBlock.blocks(of: segment, window: attributes.window, width: blockWidth)
         return stride(from: 0, to: blocks.count, by: blocksOfTask).map {
           blocks[$0..<min($0 + blocksOfTask, blocks.count)]
         }
-      }.reversed() as [ArraySlice<QueryBlock>]
+      }
     let (heads, keyValueHeads) = (attributes.heads, attributes.keyValueHeads)
     let pass = AttentionForwardPass(
       backend: self, attributes: attributes, q: HeadMatrix(q, headWidth: q.columnCount / heads),

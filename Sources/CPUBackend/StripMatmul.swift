@@ -23,7 +23,6 @@ struct StripPlan {
   let stripColumns: Int
   let strips: Int
   private let problem: MatmulProblem
-  private let threads: Int
 
   init(_ problem: MatmulProblem, tiles: CPUTiles, threads: Int) {
     (blocks, depth) = Self.blocks(of: problem.k)
@@ -31,7 +30,7 @@ struct StripPlan {
     strips = (problem.n + stripColumns - 1) / stripColumns
     // Enough tasks for all threads; which rows belong to which task changes no result.
     let tileRows = Int(tiles.tileRows)
-    (self.problem, self.threads) = (problem, threads)
+    self.problem = problem
     var chunks = (problem.m + Self.tallestChunk - 1) / Self.tallestChunk
     let wanted = (4 * threads + problem.batch * strips - 1) / (problem.batch * strips)
     chunks = max(chunks, min(wanted, problem.m / (4 * tileRows)), 1)
@@ -62,10 +61,10 @@ struct StripPlan {
       depths: min(problem.k, block * depth)..<min(problem.k, (block + 1) * depth))
   }
 
-  /// The part of B that a worker packs next, as far as that can be known: the others take strips in turn.
+  /// The part of B that a worker packs next, as far as that can be known: a worker takes one strip after the other.
   func next(_ part: StripPart) -> StripPart? {
     if part.block + 1 < blocks { return self.part(part.matrix, strip: part.strip, block: part.block + 1) }
-    let strip = part.strip + threads
+    let strip = part.strip + 1
     return strip < strips ? self.part(part.matrix, strip: strip, block: 0) : nil
   }
 }
