@@ -11,7 +11,7 @@ enum { STREAM_DEPTH = 8, STREAM_COLUMNS = 256 };
 
 /// How far ahead of a stream memory is asked for, in bytes. Into the last cache: the processor's own prefetching goes
 /// on from there, and what is asked for into a nearer one holds up the loads themselves.
-enum { STREAM_AHEAD = 512 };
+enum { STREAM_AHEAD = 1024 };
 
 /// Adds the products of `rows` rows of A with `depth` rows of B, `gap` rows apart, to the sums of `columns` columns,
 /// or to 0 if they are the first.
