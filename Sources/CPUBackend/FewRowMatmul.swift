@@ -172,19 +172,21 @@ enum SkinnyPlan {
 
   /// Rows of B that pass together, and whether the next ones are asked for meanwhile: both fit the second-level cache.
   static func depth(_ problem: MatmulProblem, pairs: Bool) -> (rows: Int, asks: Bool) {
-    problem.m <= few ? (pairs ? 128 : 64, true) : (StripPlan.blocks(of: problem.k).depth, false)
+    problem.m <= few ? (pairs ? 128 : 96, true) : (StripPlan.blocks(of: problem.k).depth, false)
   }
   /// With more rows than these, arithmetic takes longer than memory, and rounded operands are multiplied as pairs.
   static let fewestOfPairs = 4
   /// Columns of a task with B not transposed, at most.
   private static let widest = 768
+  /// Tasks of a thread, at least: the last ones should not leave others waiting.
+  private static let tasksOfThread = 8
   /// Columns of a task with B transposed: rows of B.
   private static let rows = 96
 
   static func columns(_ problem: MatmulProblem, tiles: CPUTiles, threads: Int) -> Int {
     if problem.transposeB { return rows }
     let strip = Int(tiles.tileColumns)
-    let tasks = max((problem.n + widest - 1) / widest, 2 * threads / problem.batch, 1)
+    let tasks = max((problem.n + widest - 1) / widest, tasksOfThread * threads / problem.batch, 1)
     return ((problem.n + tasks - 1) / tasks + strip - 1) / strip * strip
   }
 }
