@@ -86,7 +86,8 @@ private struct AttentionForwardPass {
     var first = 0
     for range in block.keys {
       var epilogue = CPUEpilogue(
-        c: scores + first, ldc: Int64(keyCount), alpha: attributes.scale, beta: 0, addend: nil, ldAddend: 0, bias: nil)
+        c: scores + first, ldc: Int64(keyCount), alpha: attributes.scale, beta: 0, addend: nil, ldAddend: 0, bias: nil,
+        bypasses: 0)
       tiles.dots(
         CPU_F32, Int64(block.count), range.count, Int64(q.headWidth), q.at(row: block.firstRow, head: head),
         Int64(q.ld), k.at(row: Int(range.row), head: keyValueHead(head)), Int64(k.ld), &epilogue)
@@ -133,7 +134,8 @@ private struct AttentionForwardPass {
       for column in stride(from: 0, to: valueWidth, by: stripWidth) {
         var epilogue = CPUEpilogue(
           c: to + column, ldc: Int64(output.ld), alpha: 1, beta: 1,
-          addend: first > 0 ? UnsafePointer(to + column) : nil, ldAddend: Int64(output.ld), bias: nil)
+          addend: first > 0 ? UnsafePointer(to + column) : nil, ldAddend: Int64(output.ld), bias: nil,
+          bypasses: 0)
         tiles.strip(
           CPU_F32, Int64(block.count), Int64(min(stripWidth, valueWidth - column)), range.count,
           weights + first, Int64(ld), values + column, Int64(v.ld), 0, nil, &epilogue)

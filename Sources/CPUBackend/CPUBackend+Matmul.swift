@@ -44,11 +44,13 @@ extension CPUBackend {
     let words = pairs ? (k + 1) / 2 : k
     let rounded = try allocate([batch * m, words], .f32)
     let (x, y) = (rows.floats, rounded.floats)
+    let stride = words * MemoryLayout<Float>.stride
+    let bypasses: Int32 = Self.bypassesCaches(rounded.count, rows: y, strideInBytes: stride) ? 1 : 0
     workers.runRanges(batch * m, grain: Self.rowGrain(k)) { range, _ in
       for row in range {
         if pairs {
           (y + row * words).withMemoryRebound(to: UInt32.self, capacity: words) {
-            tiles.roundPairs(x + row * k, $0, Int64(k))
+            tiles.roundPairs(x + row * k, $0, Int64(k), bypasses)
           }
         } else {
           tiles.roundToBF16(x + row * k, y + row * k, Int64(k))
@@ -90,6 +92,8 @@ struct Finish {
   private let bias: UnsafeMutablePointer<Float>?
   private let addend: UnsafeMutablePointer<Float>?
   private let output: UnsafeMutablePointer<Float>
+  /// Whether products of many rows write the output past the caches: not if it is read again at once.
+  private let bypassesCaches: Bool
 
   init(
     _ problem: MatmulProblem, bias: UnsafeMutablePointer<Float>?, addend: UnsafeMutablePointer<Float>?,
@@ -99,22 +103,47 @@ struct Finish {
     self.bias = bias
     self.addend = addend
     self.output = output
+    bypassesCaches =
+      problem.activation == nil
+      && CPUBackend.bypassesCaches(
+        problem.batch * problem.m * problem.n, rows: output, strideInBytes: problem.n * MemoryLayout<Float>.stride)
   }
 
   /// The first block of k writes everything but the activation, the others add to that.
   func epilogue(_ matrix: Int, _ row: Int, _ column: Int, isFirst: Bool) -> CPUEpilogue {
-    let place = (matrix * problem.m + row) * problem.n + column
+    let c = place(matrix, row, column)
     return CPUEpilogue(
-      c: output + place, ldc: Int64(problem.n), alpha: problem.alpha, beta: isFirst ? problem.beta : 1,
-      addend: isFirst ? addend.map { UnsafePointer($0 + place) } : UnsafePointer(output + place),
-      ldAddend: Int64(problem.n), bias: isFirst ? bias.map { UnsafePointer($0 + column) } : nil)
+      c: c, ldc: Int64(problem.n), alpha: problem.alpha, beta: isFirst ? problem.beta : 1,
+      addend: isFirst ? addend(matrix, row, column) : UnsafePointer(c), ldAddend: Int64(problem.n),
+      bias: isFirst ? bias.map { UnsafePointer($0 + column) } : nil, bypasses: 0)
+  }
+
+  /// As `epilogue`, with what is not the last block of k kept in memory of the worker's own, `[rows][ld]`, so that the
+  /// output is written once.
+  func epilogue(
+    _ matrix: Int, _ row: Int, _ column: Int, isFirst: Bool, isLast: Bool, partial: UnsafeMutablePointer<Float>,
+    ld: Int
+  ) -> CPUEpilogue {
+    CPUEpilogue(
+      c: isLast ? place(matrix, row, column) : partial, ldc: Int64(isLast ? problem.n : ld), alpha: problem.alpha,
+      beta: isFirst ? problem.beta : 1, addend: isFirst ? addend(matrix, row, column) : UnsafePointer(partial),
+      ldAddend: Int64(isFirst ? problem.n : ld), bias: isFirst ? bias.map { UnsafePointer($0 + column) } : nil,
+      bypasses: isLast && bypassesCaches ? 1 : 0)
+  }
+
+  private func place(_ matrix: Int, _ row: Int, _ column: Int) -> UnsafeMutablePointer<Float> {
+    output + (matrix * problem.m + row) * problem.n + column
+  }
+
+  private func addend(_ matrix: Int, _ row: Int, _ column: Int) -> UnsafePointer<Float>? {
+    addend.map { UnsafePointer($0 + (matrix * problem.m + row) * problem.n + column) }
   }
 
   func activate(_ tiles: CPUTiles, _ matrix: Int, _ rows: Range<Int>, _ columns: Range<Int>) {
     guard let activation = problem.activation else { return }
     for row in rows {
       let place = output + (matrix * problem.m + row) * problem.n + columns.lowerBound
-      tiles.activation(activation.tileKind, place, place, Int64(columns.count))
+      tiles.activation(activation.tileKind, place, place, Int64(columns.count), 0)
     }
   }
 }

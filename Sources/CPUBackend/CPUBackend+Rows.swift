@@ -35,8 +35,16 @@ extension CPUBackend {
   public func copyColumns(_ source: Tensor, from: Int, to: Int, width: Int, of destination: Tensor) throws {
     let (x, y) = (source.floats + from, destination.floats + to)
     let (ldx, ldy, bytes) = (source.columnCount, destination.columnCount, width * MemoryLayout<Float>.stride)
+    let bypasses = Self.bypassesCaches(
+      source.rowCount * width, rows: y, strideInBytes: ldy * MemoryLayout<Float>.stride)
     workers.runRanges(source.rowCount, grain: Self.rowGrain(width)) { rows, _ in
-      for row in rows { memcpy(y + row * ldy, x + row * ldx, bytes) }
+      for row in rows {
+        if bypasses {
+          tiles.copyPast(x + row * ldx, y + row * ldy, Int64(width))
+        } else {
+          memcpy(y + row * ldy, x + row * ldx, bytes)
+        }
+      }
     }
   }
 

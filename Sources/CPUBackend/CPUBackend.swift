@@ -60,6 +60,14 @@ public final class CPUBackend: ComputeBackend {
   /// Rows of `columns` elements that make a task worth handing to another thread.
   static func rowGrain(_ columns: Int) -> Int { max(1, elementGrain / 2 / max(1, columns)) }
 
+  /// Whether an output of that many elements is written past the caches (see CPUTiles.h), if its rows are aligned.
+  static func bypassesCaches(_ elements: Int, rows: UnsafeMutableRawPointer, strideInBytes: Int) -> Bool {
+    elements >= fewestOfBypass && UInt(bitPattern: rows) % 64 == 0 && strideInBytes % 64 == 0
+  }
+
+  /// A core's own cache would keep shorter ones until they are read.
+  private static let fewestOfBypass = 1 << 16
+
   /// Columns that one task of a sum over rows handles: a few cache lines.
   static let columnGrain = 64
 }

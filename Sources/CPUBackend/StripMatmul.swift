@@ -129,11 +129,14 @@ extension CPUBackend {
     let plan = StripPlan(problem, tiles: tiles, threads: workers.count)
     workers.run(problem.batch * plan.chunks * plan.strips) { task, worker in
       let (rows, start) = plan.task(task)
-      let packed = workers.floats(plan.depth * plan.stripColumns, worker: worker)
+      let packed = workers.floats((plan.depth + plan.chunkRows) * plan.stripColumns, worker: worker)
+      let partial = packed + plan.depth * plan.stripColumns
       var part = start
       while true {
         pack(part, packed, Int64(plan.stripColumns))
-        var epilogue = finish.epilogue(part.matrix, rows.lowerBound, part.columns.lowerBound, isFirst: part.block == 0)
+        var epilogue = finish.epilogue(
+          part.matrix, rows.lowerBound, part.columns.lowerBound, isFirst: part.block == 0,
+          isLast: part.block + 1 == plan.blocks, partial: partial, ld: plan.stripColumns)
         let next = plan.next(part)
         if let next {
           var request = b.request(next)

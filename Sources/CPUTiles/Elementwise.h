@@ -25,18 +25,19 @@ static void add_scaled(const float *x, float factor, float *accumulator, int64_t
         accumulator + i, load_first(accumulator + i, n - i) + splat(factor) * load_first(x + i, n - i), n - i);
 }
 
-INLINE void activation_of(const int kind, const float *x, float *output, int64_t n) {
+INLINE void activation_of(const int kind, const float *x, float *output, int64_t n, int32_t bypasses) {
   for (int64_t i = 0; i < n; i += LANES)
-    store_first(output + i, activate(kind, load_first(x + i, n - i)), n - i);
+    store_out(output + i, activate(kind, load_first(x + i, n - i)), n - i, bypasses);
+  if (bypasses) finish_stores_past();
 }
 
-static void activation(CPUActivation kind, const float *x, float *output, int64_t n) {
+static void activation(CPUActivation kind, const float *x, float *output, int64_t n, int32_t bypasses) {
   switch (kind) {
-    case CPU_RELU: activation_of(CPU_RELU, x, output, n); break;
-    case CPU_SILU: activation_of(CPU_SILU, x, output, n); break;
-    case CPU_GELU: activation_of(CPU_GELU, x, output, n); break;
-    case CPU_GELU_TANH: activation_of(CPU_GELU_TANH, x, output, n); break;
-    case CPU_TANH: activation_of(CPU_TANH, x, output, n); break;
+    case CPU_RELU: activation_of(CPU_RELU, x, output, n, bypasses); break;
+    case CPU_SILU: activation_of(CPU_SILU, x, output, n, bypasses); break;
+    case CPU_GELU: activation_of(CPU_GELU, x, output, n, bypasses); break;
+    case CPU_GELU_TANH: activation_of(CPU_GELU_TANH, x, output, n, bypasses); break;
+    case CPU_TANH: activation_of(CPU_TANH, x, output, n, bypasses); break;
   }
 }
 
@@ -47,20 +48,21 @@ INLINE vf pull_back(const int kind, vf cotangent, vf x) {
 }
 
 INLINE void activation_backward_of(
-    const int kind, const float *cotangent, const float *x, float *output, int64_t n) {
+    const int kind, const float *cotangent, const float *x, float *output, int64_t n, int32_t bypasses) {
   for (int64_t i = 0; i < n; i += LANES)
-    store_first(
-        output + i, pull_back(kind, load_first(cotangent + i, n - i), load_first(x + i, n - i)), n - i);
+    store_out(
+        output + i, pull_back(kind, load_first(cotangent + i, n - i), load_first(x + i, n - i)), n - i, bypasses);
+  if (bypasses) finish_stores_past();
 }
 
 static void activation_backward(
-    CPUActivation kind, const float *cotangent, const float *x, float *output, int64_t n) {
+    CPUActivation kind, const float *cotangent, const float *x, float *output, int64_t n, int32_t bypasses) {
   switch (kind) {
-    case CPU_RELU: activation_backward_of(CPU_RELU, cotangent, x, output, n); break;
-    case CPU_SILU: activation_backward_of(CPU_SILU, cotangent, x, output, n); break;
-    case CPU_GELU: activation_backward_of(CPU_GELU, cotangent, x, output, n); break;
-    case CPU_GELU_TANH: activation_backward_of(CPU_GELU_TANH, cotangent, x, output, n); break;
-    case CPU_TANH: activation_backward_of(CPU_TANH, cotangent, x, output, n); break;
+    case CPU_RELU: activation_backward_of(CPU_RELU, cotangent, x, output, n, bypasses); break;
+    case CPU_SILU: activation_backward_of(CPU_SILU, cotangent, x, output, n, bypasses); break;
+    case CPU_GELU: activation_backward_of(CPU_GELU, cotangent, x, output, n, bypasses); break;
+    case CPU_GELU_TANH: activation_backward_of(CPU_GELU_TANH, cotangent, x, output, n, bypasses); break;
+    case CPU_TANH: activation_backward_of(CPU_TANH, cotangent, x, output, n, bypasses); break;
   }
 }
 

@@ -220,9 +220,14 @@ static void round_to_bf16(const float *x, float *output, int64_t n) {
     store_first(output + i, round_bf16(load_first(x + i, n - i)), n - i);
 }
 
-static void round_pairs(const float *x, uint32_t *output, int64_t k) {
+static void round_pairs(const float *x, uint32_t *output, int64_t k, int32_t bypasses) {
   uint16_t *halves = (uint16_t *)output;
   int64_t i = 0;
+  if (bypasses) {
+    for (; i + 2 * LANES <= k; i += 2 * LANES)
+      store_past((float *)(halves + i), (vf)load_pairs(x, i, CPU_F32, 2 * LANES));
+    finish_stores_past();
+  }
   for (; i + LANES <= k; i += LANES)
     *(vh_any *)(halves + i) = __builtin_convertvector(bf16_bits(load(x + i)) >> 16, vh);
   if (i < k) {
@@ -243,6 +248,11 @@ static void transpose_matrix(
       for (int i = 0; i < width; i++) store_first(output + (c + i) * ldo + r, square[i], height);
     }
   }
+}
+
+static void copy_past(const float *x, float *output, int64_t n) {
+  for (int64_t i = 0; i < n; i += LANES) store_out(output + i, load_first(x + i, n - i), n - i, 1);
+  finish_stores_past();
 }
 
 static void widen(CPUElement element, const void *x, float *output, int64_t n) {

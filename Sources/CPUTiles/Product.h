@@ -19,7 +19,7 @@ INLINE void finish_vector(const CPUEpilogue *e, int64_t row, int64_t column, vf 
   vf v = sum * splat(e->alpha);
   if (e->bias) v += load_first(e->bias + column, count);
   if (e->addend) v += splat(e->beta) * load_first(e->addend + row * e->ldAddend + column, count);
-  store_first(e->c + row * e->ldc + column, v, count);
+  store_out(e->c + row * e->ldc + column, v, count, e->bypasses);
 }
 
 /// Steps along k from one time that lines are asked for to the next.
@@ -162,6 +162,7 @@ static void strip(
         row, columns, k, a, lda, b, ldb, bytes, t < asking ? NULL : request, epilogue);
     row += rows;
   }
+  if (epilogue->bypasses) finish_stores_past();
 }
 
 /// `rows` by `count` sums along rows of both operands, those of B `gap` rows apart, lanes added up at the end. With
@@ -450,5 +451,6 @@ static void pair_strip(
         row, columns, pairs, a, lda, b, ldb, t < asking ? NULL : request, epilogue);
     row += rows;
   }
+  if (epilogue->bypasses) finish_stores_past();
 }
 #endif

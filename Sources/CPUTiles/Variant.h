@@ -34,6 +34,7 @@ const CPUTiles VARIANT = {
     .packPairs = pack_pairs,
     .roundPairs = round_pairs,
     .transpose = transpose_matrix,
+    .copyPast = copy_past,
     .widen = widen,
     .roundToBF16 = round_to_bf16,
     .fill = fill,

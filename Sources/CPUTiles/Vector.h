@@ -58,6 +58,25 @@ INLINE vi lane_numbers(void) {
   return v;
 }
 
+/// Writes an aligned vector past the caches. What another core has read is let go of that way, which takes many times as
+/// long where a cache has to own the line first; and what is written whole need not be read.
+INLINE void store_past(float *x, vf v) { __builtin_nontemporal_store(v, (vf *)x); }
+
+/// Lets other threads see what was written past the caches before they see what is written from here on.
+INLINE void finish_stores_past(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#else
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+}
+
+/// Writes the first `count` lanes, past the caches if a whole vector is to go that way; `x` is then aligned.
+INLINE void store_out(float *x, vf v, int64_t count, int32_t bypasses) {
+  if (bypasses && count >= LANES) store_past(x, v);
+  else store_first(x, v, count);
+}
+
 /// The sum of all lanes, by halves.
 INLINE float sum_lanes(vf v) {
 #if LANES == 16

@@ -2,6 +2,10 @@
 //
 // Every variant is a table of the same functions. They work on ranges that the caller has cut out for one thread,
 // allocate nothing and keep no state. Matrices are row-major; a leading dimension (`ld`) counts elements.
+//
+// What `bypasses` the caches is written straight to memory; every row of it starts at a multiple of 64 bytes. That suits
+// outputs that are too long to stay in a cache. It also suits memory that several cores have read: before a cache may
+// write to such a line, all others have to give theirs up, one line after the other.
 
 #ifndef CPU_TILES_H
 #define CPU_TILES_H
@@ -37,6 +41,8 @@ typedef struct CPUEpilogue {
   int64_t ldAddend;
   /// One value per column.
   const float *_Nullable bias;
+  /// Whether c is written past the caches (see above).
+  int32_t bypasses;
 } CPUEpilogue;
 
 /// Memory that will be read soon, asked for line by line while something else is computed.
@@ -172,9 +178,11 @@ typedef struct CPUTiles {
       CPUElement element, int32_t transposed, int64_t columns, int64_t k, const void *b, int64_t ldb,
       uint32_t *output, int64_t ldo);
   /// Rounds a row of k values to bf16 and writes them as `(k + 1) / 2` pairs.
-  void (*roundPairs)(const float *x, uint32_t *output, int64_t k);
+  void (*roundPairs)(const float *x, uint32_t *output, int64_t k, int32_t bypasses);
   /// `output[c][r] = x[r][c]`.
   void (*transpose)(const float *x, int64_t ldx, int64_t rows, int64_t columns, float *output, int64_t ldo);
+  /// Copies past the caches.
+  void (*copyPast)(const float *x, float *output, int64_t n);
   void (*widen)(CPUElement element, const void *x, float *output, int64_t n);
   void (*roundToBF16)(const float *x, float *output, int64_t n);
 
@@ -185,9 +193,9 @@ typedef struct CPUTiles {
   void (*multiply)(const float *a, const float *b, float *output, int64_t n);
   void (*scale)(const float *x, float factor, float *output, int64_t n);
   void (*addScaled)(const float *x, float factor, float *accumulator, int64_t n);
-  void (*activation)(CPUActivation kind, const float *x, float *output, int64_t n);
+  void (*activation)(CPUActivation kind, const float *x, float *output, int64_t n, int32_t bypasses);
   void (*activationBackward)(
-      CPUActivation kind, const float *cotangent, const float *x, float *output, int64_t n);
+      CPUActivation kind, const float *cotangent, const float *x, float *output, int64_t n, int32_t bypasses);
   void (*gated)(CPUActivation kind, const float *gate, const float *up, float *output, int64_t n);
   void (*gatedBackward)(
       CPUActivation kind, const float *cotangent, const float *gate, const float *up, float *gateGradient,
