@@ -77,10 +77,11 @@ __kernel void scale_rows(
 
 __kernel void activation(int kind, TENSOR(const float, x), TENSOR(float, output), ulong n) {
   OPEN(x); OPEN(output);
+  const bool past = PASSES_CACHES(output, 16, n);
 #define ACTIVATION(kind)                                                           \
   FOR_BLOCK(i, n) {                                                                \
     const int left = LEFT(i, n);                                                   \
-    store(activation_value(load(x + i, left, 0), kind), output + i, left);         \
+    store_out(activation_value(load(x + i, left, 0), kind), output + i, left, past);\
   }
   FOR_EACH_KIND(kind, ACTIVATION)
 }
@@ -88,11 +89,12 @@ __kernel void activation(int kind, TENSOR(const float, x), TENSOR(float, output)
 __kernel void activation_backward(
     int kind, TENSOR(const float, cotangent), TENSOR(const float, x), TENSOR(float, output), ulong n) {
   OPEN(cotangent); OPEN(x); OPEN(output);
+  const bool past = PASSES_CACHES(output, 16, n);
 #define ACTIVATION_BACKWARD(kind)                                                  \
   FOR_BLOCK(i, n) {                                                                \
     const int left = LEFT(i, n);                                                   \
     const vec slope = activation_slope(load(x + i, left, 0), kind);                \
-    store(load(cotangent + i, left, 0) * slope, output + i, left);                 \
+    store_out(load(cotangent + i, left, 0) * slope, output + i, left, past);       \
   }
   FOR_EACH_KIND(kind, ACTIVATION_BACKWARD)
 }

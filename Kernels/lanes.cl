@@ -101,6 +101,25 @@ inline void store(vec v, __global float *p, int left) {
     for (int i = 0; i < left; i++) p[i] = lanes[i];
   }
 }
+// Long outputs of processors are written past the caches, which would not keep them until they are read. It matters most
+// for memory that several cores have read: before a cache may write to such a line, all others have to give theirs up,
+// one line after the other. What the command queue does between two kernels orders these stores, too.
+// PASSES_CACHES: whether that suits `count` elements from p on, in rows of `stride`.
+// store_out: as `store`, or with `past` past the caches.
+#if defined(__x86_64__) && defined(__has_builtin)
+#if __has_builtin(__builtin_nontemporal_store)
+#define PASSES_CACHES(p, stride, count) ((count) >= 65536 && (ulong)(p) % 64 == 0 && (stride) % 16 == 0)
+inline void store_past(vec v, __global float *p) { __builtin_nontemporal_store(v, (__global vec *)p); }
+#endif
+#endif
+#ifndef PASSES_CACHES
+#define PASSES_CACHES(p, stride, count) false
+inline void store_past(vec v, __global float *p) { store(v, p, 16); }
+#endif
+inline void store_out(vec v, __global float *p, int left, bool past) {
+  if (past && left >= 16) store_past(v, p);
+  else store(v, p, left);
+}
 // The larger of each pair, b where it is not larger or a is NaN: one instruction, which fmax is not.
 inline vec larger(vec a, vec b) { return a > b ? a : b; }
 // The upper half, element by element: compilers make it v.hi again, but Oclgrind takes one of the indices of such a
@@ -125,6 +144,8 @@ typedef int ivec;
 #define AS_IVEC as_int
 inline vec load(const __global float *p, int left, float neutral) { return *p; }
 inline void store(vec v, __global float *p, int left) { *p = v; }
+#define PASSES_CACHES(p, stride, count) false
+inline void store_out(vec v, __global float *p, int left, bool past) { *p = v; }
 inline vec larger(vec a, vec b) { return a > b ? a : b; }
 inline float lanes_sum(vec v) { return v; }
 inline float lanes_max(vec v) { return v; }

@@ -26,5 +26,5 @@ __kernel TARGET void matmul_tiles(
   float16 sums[ROWS][COLUMN_VECTORS];
   start_tile(sums, places, first_row, m, a_row);
   add_products(sums, a, places, a_column, panels, panel_row, k);
-  finish_tile(sums, first_row, first_column, m, n, bias, addend, output, alpha, beta, kind);
+  finish_tile(sums, first_row, first_column, m, n, bias, addend, output, alpha, beta, kind, false);
 }

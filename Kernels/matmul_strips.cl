@@ -27,6 +27,7 @@ __kernel TARGET void matmul_strips(
   partial += partial_first + matrix;
   if (addend) addend += addend_first + matrix;
   if (bias) bias += bias_first;
+  const bool past = PASSES_CACHES(output, n, (size_t)m * n);
 
   for (int first = 0; first < k; first += depth) {
     const int count = min(depth, k - first), end = first + count;
@@ -51,9 +52,9 @@ __kernel TARGET void matmul_strips(
       if (first > 0) resume_tile(sums, first_row, first_column, m, n, partial);
       add_products(sums, a + first / (PAIRED == 2 ? 2 : 1) * a_column, places, a_column, strip, COLUMNS, count);
       if (end < k)
-        finish_tile(sums, first_row, first_column, m, n, 0, 0, partial, 1.0f, 0.0f, NO_ACTIVATION);
+        finish_tile(sums, first_row, first_column, m, n, 0, 0, partial, 1.0f, 0.0f, NO_ACTIVATION, false);
       else
-        finish_tile(sums, first_row, first_column, m, n, bias, addend, output, alpha, beta, kind);
+        finish_tile(sums, first_row, first_column, m, n, bias, addend, output, alpha, beta, kind, past);
     }
   }
 }

@@ -126,10 +126,11 @@ TARGET inline void add_products(
 #define TILE_VECTORS (ROWS * COLUMN_VECTORS)
 
 // output = activation(alpha sums + beta addend + bias) where the output `[m][n]` reaches; addend and bias may be null.
+// With `past`, whole tiles without an activation are written past the caches (lanes.cl).
 inline void finish_tile(
     const float16 sums[ROWS][COLUMN_VECTORS], int first_row, int first_column, int m, int n,
     const __global float *bias, const __global float *addend, __global float *output, float alpha, float beta,
-    int kind) {
+    int kind, bool past) {
   if (kind == NO_ACTIVATION && first_row + ROWS <= m && first_column + COLUMNS <= n) {
 #pragma unroll
     for (int i = 0; i < ROWS; i++)
@@ -139,7 +140,7 @@ inline void finish_tile(
         float16 sum = sums[i][v] * (float16)alpha;
         if (addend) sum += (float16)beta * load(addend + place, 16, 0);
         if (bias) sum += load(bias + first_column + 16 * v, 16, 0);
-        store(sum, output + place, 16);
+        store_out(sum, output + place, 16, past);
       }
     return;
   }

@@ -57,11 +57,12 @@ __kernel void copy_columns(
     TENSOR(const float, source), TENSOR(float, destination), ulong rows, int width, ulong source_columns,
     ulong destination_columns, ulong from, ulong to) {
   OPEN(source); OPEN(destination);
+  const bool past = PASSES_CACHES(destination + to, destination_columns, rows * width);
   FOR_ROWS(row, rows) FOR_ROW(j, width) {
     const int left = LEFT(j, width);
-    store(
+    store_out(
         load(source + row * source_columns + from + j, left, 0), destination + row * destination_columns + to + j,
-        left);
+        left, past);
   }
 }
 
