@@ -28,6 +28,8 @@ import Testing
       // every height of a tile over long rows.
       (1, 2049, 97), (4, 257, 96), (3, 2065, 193), (16, 2050, 385), (5, 300, 768), (16, 250, 391), (2, 8200, 9),
       (16, 1537, 64), (9, 817, 65), (8, 97, 300), (13, 99, 520), (6, 95, 257), (11, 784, 129),
+      // Outputs that are written past the caches; of several blocks of k, the last of which is.
+      (259, 272, 33), (258, 256, 1040),
     ]
     let activations: [Activation?] = [nil, .geluTanh, nil, .relu, nil, .gelu, .silu]
     for (i, (m, n, k)) in sizes.enumerated() {

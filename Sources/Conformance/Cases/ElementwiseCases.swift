@@ -29,6 +29,9 @@ extension CaseTable {
       ConformanceCase(operation, "shape=3x5x7\(suffix)", [0: .init([3, 5, 7])], attributes, quick: true),
       ConformanceCase(operation, "n=0\(suffix)", [0: .init([0])], attributes, quick: true),
       ConformanceCase(operation, "n=100,in-place\(suffix)", [0: .init([100])], with(["inPlace": true]), quick: true),
+      // Long ones are written past the caches of processors.
+      ConformanceCase(operation, "n=65543\(suffix)", [0: .init([65543], .normal(deviation: 2))], attributes),
+      ConformanceCase(operation, "n=65543,in-place\(suffix)", [0: .init([65543])], with(["inPlace": true])),
       ConformanceCase(operation, "n=40,denormal\(suffix)", [0: .init([40], .denormal)], attributes, quick: true),
       ConformanceCase(
         operation, "n=40,nan\(suffix)", [0: .init([40], .normalWith([(3, .nan), (-1, .nan), (17, .infinity)]))],

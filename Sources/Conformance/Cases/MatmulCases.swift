@@ -6,7 +6,7 @@ let boundarySizes = [
 ]
 
 extension CaseTable {
-  static let matmul: [ConformanceCase] = sizes + transposes + epilogues + storage + rounded + extremes
+  static let matmul: [ConformanceCase] = sizes + transposes + epilogues + storage + rounded + long + extremes
 
   private static func product(
     _ label: String, batch: [Int] = [], m: Int, n: Int, k: Int, transposeA: Bool = false, transposeB: Bool = false,
@@ -134,6 +134,19 @@ extension CaseTable {
         "infinity", m: 17, n: 35, k: 18, fillA: .normalWith([(20, .infinity), (-1, -.infinity)]), nonFinite: true),
       rounded("nan", m: 17, n: 35, k: 18, fillB: .normalWith([(40, .nan)]), nonFinite: true, quick: true),
     ]
+
+  /// Outputs and rounded operands that are written past the caches of processors: whole tiles, ends of rows, ends of
+  /// strips.
+  private static let long: [ConformanceCase] = [
+    product("long", m: 258, n: 272, k: 20),
+    product(
+      "long,bias,C,frozen", m: 131, n: 528, k: 24, transposeB: true, bias: true, addend: true,
+      ["alpha": 0.5, "beta": -1.5, "frozen": true], gradients: false),
+    product("long,C,in-place", m: 260, n: 256, k: 12, addend: true, ["inPlace": true]),
+    product("long,own", batch: [2], m: 70, n: 480, k: 17, sharedB: false, gradients: false),
+    rounded("long,bf16", m: 262, n: 288, k: 40, dtype: .bf16, gradients: false),
+    rounded("long,bf16", m: 260, n: 32, k: 512, transposeB: true, dtype: .bf16),
+  ]
 
   private static func rounded(
     _ label: String, batch: [Int] = [], m: Int, n: Int, k: Int, transposeA: Bool = false, transposeB: Bool = false,

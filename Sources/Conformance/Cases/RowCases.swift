@@ -71,6 +71,7 @@ extension CaseTable {
     ConformanceCase("concatColumns", "rows=33,n=64-17", [0: .init([33, 64]), 1: .init([33, 17])], quick: true),
     ConformanceCase("concatColumns", "rows=2,n=0-4", [0: .init([2, 0]), 1: .init([2, 4])], quick: true),
     ConformanceCase("concatColumns", "rows=129,n=128-257", [0: .init([129, 128]), 1: .init([129, 257])]),
+    ConformanceCase("concatColumns", "rows=260,n=272-256", [0: .init([260, 272]), 1: .init([260, 256])]),
   ]
 
   private static let cutting: [ConformanceCase] = [(0, 9), (3, 4), (2, 8), (5, 5), (8, 9)].flatMap { cut($0, $1) }
