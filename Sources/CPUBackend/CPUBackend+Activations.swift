@@ -7,7 +7,7 @@ extension CPUBackend {
 
   public func activation(_ kind: Activation, _ x: Tensor, into output: Tensor) throws {
     let (x, y, count, kind) = (x.floats, output.floats, x.count, kind.tileKind)
-    let bypasses: Int32 = Self.bypassesCaches(count, rows: y, strideInBytes: 0) ? 1 : 0
+    let bypasses: Int32 = bypassesCaches(count, rows: y, strideInBytes: 0) ? 1 : 0
     workers.runRanges(count, grain: Self.activationGrain) { range, _ in
       tiles.activation(kind, x + range.lowerBound, y + range.lowerBound, Int64(range.count), bypasses)
     }
@@ -15,7 +15,7 @@ extension CPUBackend {
 
   public func activationBackward(_ kind: Activation, _ cotangent: Tensor, x: Tensor, into output: Tensor) throws {
     let (c, x, y, count, kind) = (cotangent.floats, x.floats, output.floats, x.count, kind.tileKind)
-    let bypasses: Int32 = Self.bypassesCaches(count, rows: y, strideInBytes: 0) ? 1 : 0
+    let bypasses: Int32 = bypassesCaches(count, rows: y, strideInBytes: 0) ? 1 : 0
     workers.runRanges(count, grain: Self.activationGrain) { range, _ in
       let first = range.lowerBound
       tiles.activationBackward(kind, c + first, x + first, y + first, Int64(range.count), bypasses)

@@ -11,7 +11,7 @@ extension CPUBackend {
       problem.roundsOperands && tiles.pairStrip != nil && (!skinny || problem.m > SkinnyPlan.fewestOfPairs)
     let left = try leftOperand(problem, a, pairs: pairs)
     let right = RightOperand(problem, b)
-    let finish = Finish(problem, bias: bias?.floats, addend: addend?.floats, output: output.floats)
+    let finish = Finish(problem, bias: bias?.floats, addend: addend?.floats, output: output.floats, on: self)
     if streams {
       try streamedMatmul(problem, left.floats, right, finish)
     } else if skinny {
@@ -45,7 +45,7 @@ extension CPUBackend {
     let rounded = try allocate([batch * m, words], .f32)
     let (x, y) = (rows.floats, rounded.floats)
     let stride = words * MemoryLayout<Float>.stride
-    let bypasses: Int32 = Self.bypassesCaches(rounded.count, rows: y, strideInBytes: stride) ? 1 : 0
+    let bypasses: Int32 = bypassesCaches(rounded.count, rows: y, strideInBytes: stride) ? 1 : 0
     workers.runRanges(batch * m, grain: Self.rowGrain(k)) { range, _ in
       for row in range {
         if pairs {
@@ -97,7 +97,7 @@ struct Finish {
 
   init(
     _ problem: MatmulProblem, bias: UnsafeMutablePointer<Float>?, addend: UnsafeMutablePointer<Float>?,
-    output: UnsafeMutablePointer<Float>
+    output: UnsafeMutablePointer<Float>, on backend: CPUBackend
   ) {
     self.problem = problem
     self.bias = bias
@@ -105,7 +105,7 @@ struct Finish {
     self.output = output
     bypassesCaches =
       problem.activation == nil
-      && CPUBackend.bypassesCaches(
+      && backend.bypassesCaches(
         problem.batch * problem.m * problem.n, rows: output, strideInBytes: problem.n * MemoryLayout<Float>.stride)
   }
 

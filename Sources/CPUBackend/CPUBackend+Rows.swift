@@ -35,7 +35,7 @@ extension CPUBackend {
   public func copyColumns(_ source: Tensor, from: Int, to: Int, width: Int, of destination: Tensor) throws {
     let (x, y) = (source.floats + from, destination.floats + to)
     let (ldx, ldy, bytes) = (source.columnCount, destination.columnCount, width * MemoryLayout<Float>.stride)
-    let bypasses = Self.bypassesCaches(
+    let bypasses = bypassesCaches(
       source.rowCount * width, rows: y, strideInBytes: ldy * MemoryLayout<Float>.stride)
     workers.runRanges(source.rowCount, grain: Self.rowGrain(width)) { rows, _ in
       for row in rows {

@@ -61,8 +61,10 @@ public final class CPUBackend: ComputeBackend {
   static func rowGrain(_ columns: Int) -> Int { max(1, elementGrain / 2 / max(1, columns)) }
 
   /// Whether an output of that many elements is written past the caches (see CPUTiles.h), if its rows are aligned.
-  static func bypassesCaches(_ elements: Int, rows: UnsafeMutableRawPointer, strideInBytes: Int) -> Bool {
-    elements >= fewestOfBypass && UInt(bitPattern: rows) % 64 == 0 && strideInBytes % 64 == 0
+  ///
+  /// A single thread would only lose by it: nobody else reads what it writes.
+  func bypassesCaches(_ elements: Int, rows: UnsafeMutableRawPointer, strideInBytes: Int) -> Bool {
+    workers.count > 1 && elements >= Self.fewestOfBypass && UInt(bitPattern: rows) % 64 == 0 && strideInBytes % 64 == 0
   }
 
   /// A core's own cache would keep shorter ones until they are read.
