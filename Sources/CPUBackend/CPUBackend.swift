@@ -11,7 +11,7 @@ public final class CPUBackend: ComputeBackend {
   let pool: MemoryPool
   let tiles: CPUTiles
 
-  /// - Parameter threads: how many threads compute; by default one per core.
+  /// - Parameter threads: how many threads compute; by default one for every core that the process may run on.
   /// - Throws: `ComputeError.invalidArgument` if `threads` is below 1.
   public convenience init(threads: Int? = nil) throws {
     guard let best = InstructionSet.available.last else {
@@ -38,7 +38,8 @@ public final class CPUBackend: ComputeBackend {
   }
 
   init(threads: Int?, instructionSet: InstructionSet) throws {
-    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let allowed = Int(cpu_allowed_cores())
+    let cores = allowed > 0 ? allowed : ProcessInfo.processInfo.activeProcessorCount
     let count = threads ?? cores
     guard count >= 1 else {
       throw ComputeError.invalidArgument(operation: "cpu", "\(count) threads")

@@ -1,3 +1,8 @@
+#if defined(__linux__)
+#define _GNU_SOURCE
+#include <sched.h>
+#endif
+
 // Which variants this processor can run.
 
 #include "Variants.h"
@@ -17,4 +22,12 @@ const CPUTiles *cpu_tiles(int32_t number) {
   if (number == 3 && avx512 && __builtin_cpu_supports("avx512bf16")) return &cpu_tiles_avx512_bf16;
 #endif
   return NULL;
+}
+
+int32_t cpu_allowed_cores(void) {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+#endif
+  return 0;
 }

@@ -304,6 +304,10 @@ const CPUTiles *_Nullable cpu_tiles(int32_t number);
 /// How many numbers there are.
 int32_t cpu_tiles_count(void);
 
+/// The cores that this process may run on, of which a container or `taskset` may allow fewer than there are; 0 where that
+/// is not known.
+int32_t cpu_allowed_cores(void);
+
 #pragma clang assume_nonnull end
 
 #endif
