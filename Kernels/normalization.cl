@@ -14,6 +14,7 @@ __kernel void layer_norm(
   SCRATCH;
   OPEN(x); OPEN(weight); OPEN(output); OPEN(mean); OPEN(rstd);
   const bool biased = bias != 0;
+  const bool past = PASSES_CACHES(output, n, rows * n);
   if (biased) OPEN(bias);
   FOR_ROWS(row, rows) {
     const __global float *from = x + row * n;
@@ -25,7 +26,7 @@ __kernel void layer_norm(
       const int left = LEFT(j, n);
       vec v = (load(from + j, left, 0) - (vec)average) * (vec)inverse * load(weight + j, left, 0);
       if (biased) v += load(bias + j, left, 0);
-      store(v, output + row * n + j, left);
+      store_out(v, output + row * n + j, left, past);
     }
     if (LANE == 0) {
       mean[row] = average;
@@ -39,6 +40,7 @@ __kernel void layer_norm_backward(
     TENSOR(const float, rstd), TENSOR(float, output), ulong rows, int n) {
   SCRATCH;
   OPEN(cotangent); OPEN(x); OPEN(weight); OPEN(mean); OPEN(rstd); OPEN(output);
+  const bool past = PASSES_CACHES(output, n, rows * n);
   FOR_ROWS(row, rows) {
     const __global float *from = x + row * n, *c = cotangent + row * n;
     const float average = mean[row], inverse = rstd[row];
@@ -55,7 +57,7 @@ __kernel void layer_norm_backward(
       const int left = LEFT(j, n);
       const vec g = load(c + j, left, 0) * load(weight + j, left, 0);
       const vec centred = load(from + j, left, average) - (vec)average;
-      store((vec)inverse * (g - g_mean - centred * projection), output + row * n + j, left);
+      store_out((vec)inverse * (g - g_mean - centred * projection), output + row * n + j, left, past);
     }
   }
 }
@@ -65,13 +67,14 @@ __kernel void rms_norm(
     ulong rows, int n) {
   SCRATCH;
   OPEN(x); OPEN(weight); OPEN(output); OPEN(rstd);
+  const bool past = PASSES_CACHES(output, n, rows * n);
   FOR_ROWS(row, rows) {
     const __global float *from = x + row * n;
     SUM_ROW(squares, j, n, square(load(from + j, left, 0)));
     const float inverse = 1.0f / sqrt(GROUP_SUM(squares) / n + epsilon);
     FOR_ROW(j, n) {
       const int left = LEFT(j, n);
-      store(load(from + j, left, 0) * (vec)inverse * load(weight + j, left, 0), output + row * n + j, left);
+      store_out(load(from + j, left, 0) * (vec)inverse * load(weight + j, left, 0), output + row * n + j, left, past);
     }
     if (LANE == 0) rstd[row] = inverse;
   }
@@ -82,6 +85,7 @@ __kernel void rms_norm_backward(
     TENSOR(float, output), ulong rows, int n) {
   SCRATCH;
   OPEN(cotangent); OPEN(x); OPEN(weight); OPEN(rstd); OPEN(output);
+  const bool past = PASSES_CACHES(output, n, rows * n);
   FOR_ROWS(row, rows) {
     const __global float *from = x + row * n, *c = cotangent + row * n;
     const float inverse = rstd[row];
@@ -90,7 +94,7 @@ __kernel void rms_norm_backward(
     FOR_ROW(j, n) {
       const int left = LEFT(j, n);
       const vec g = load(c + j, left, 0) * load(weight + j, left, 0);
-      store((vec)inverse * (g - load(from + j, left, 0) * projection), output + row * n + j, left);
+      store_out((vec)inverse * (g - load(from + j, left, 0) * projection), output + row * n + j, left, past);
     }
   }
 }

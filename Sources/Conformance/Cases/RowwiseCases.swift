@@ -71,6 +71,7 @@ extension CaseTable {
       norm(operation, "shape=2x3x20", [2, 3, 20], quick: true),
       norm(operation, "rows=0,n=8", [0, 8], quick: true),
       norm(operation, "rows=300,n=65", [300, 65], bias: bias),
+      norm(operation, "rows=250,n=272", [250, 272], bias: bias),
       norm(operation, "rows=3,n=19,nan", [3, 19], .normalWith([(22, .nan)]), nonFinite: true, quick: true),
     ]
   }
