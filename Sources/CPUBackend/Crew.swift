@@ -9,9 +9,9 @@ import Synchronization
 /// late finds the job closed: nobody waits for it.
 ///
 /// Every thread has a share of the tasks, consecutive ones, and takes from the others' when its own is done. Operations on
-/// the same rows thus find them in the caches of the core that they ran on before. That matters more than it seems to:
-/// where cores do not share a cache, writing memory that another core has read since it was written last is some forty
-/// times as slow as writing what no other core has seen.
+/// the same rows thus find them in the caches of the core that they ran on before. That matters more than it seems to: to
+/// write memory that another core has read can take tens of times as long as to write what none has seen
+/// (tools/core-sharing.c).
 ///
 /// Unchecked: `job` changes only while no job is open and nobody is inside one, and a helper reads it only while it is
 /// inside; `state` orders the accesses.
