@@ -2,7 +2,7 @@ import CPUTiles
 import Compute
 import Foundation
 
-/// The processor as a device: all cores, and the widest vector instructions that it has.
+/// The processor as a device: all cores that the process may run on, and the widest vector instructions that it has.
 ///
 /// Results do not depend on the number of threads.
 public final class CPUBackend: ComputeBackend {

@@ -2,8 +2,8 @@ import Foundation
 
 /// Threads and their scratch memory.
 ///
-/// Work is cut into numbered tasks whose results do not depend on who runs them; threads take the next number until
-/// none is left, so a slow or busy core holds nobody up.
+/// Work is cut into numbered tasks whose results do not depend on who runs them. Every thread has consecutive ones of its
+/// own and then takes others', so a slow or busy core holds nobody up (`Crew`).
 final class Workers {
   let count: Int
   /// The other threads, from the first work for more than one on.

@@ -25,12 +25,12 @@ import Testing
     #expect(shares.next(for: 0) == nil)
   }
 
-  @Test func equalOperationsGiveEqualShares() {
+  @Test func theLastWorkerStartsInTheMiddle() {
     let shares = TaskShares(count: 2)
     for count in [1, 7, 64, 1001] {
       shares.divide(count, among: 2)
-      let second = shares.next(for: 1)
-      #expect(second == count / 2)
+      let first = shares.next(for: 1)
+      #expect(first == count / 2)
     }
   }
 
